@@ -1,0 +1,208 @@
+//! The description of a kernel.
+
+use super::{Case, Operand};
+
+/// One WGSL entry point and everything the engine must know to run and to check it.
+#[derive(Debug)]
+pub struct Kernel {
+    /// Stem of the WGSL file, and the name in every table.
+    pub name: &'static str,
+    /// What it computes, in one line.
+    pub summary: &'static str,
+    /// The WGSL file, valid as it stands.
+    pub wgsl: &'static str,
+    /// Storage buffers of group 0, in binding order.
+    pub bindings: &'static [Binding],
+    /// Fields of the params struct; each is a WGSL `override` of the same name and type.
+    pub params: &'static [Field],
+    /// Threads that a call needs, before they are rounded up to whole workgroups.
+    pub threads: fn(params: &[u32], tile: Tile) -> Threads,
+    /// The choices of tile constants, the preferred one first.
+    pub variants: &'static [Variant],
+    /// Kernels with the same bindings and params that compute the same, folding each output in the same order.
+    pub alternatives: &'static [&'static Kernel],
+    /// How far a device may be from the reference, and why.
+    pub tolerance: Tolerance,
+    /// Work of one call.
+    pub cost: fn(params: &[u32]) -> Cost,
+    /// Plain loops that define the right answer.
+    pub reference: fn(params: &[u32], operands: Vec<Operand<'_>>),
+    /// A faster way on the CPU where plain loops are hopeless; tested against `reference` like any device.
+    pub fast_cpu: Option<fn(params: &[u32], operands: Vec<Operand<'_>>)>,
+    /// Shapes that every device is checked on.
+    pub cases: fn() -> Vec<Case>,
+}
+
+impl Kernel {
+    /// The WGSL with the variant's tile constants written in.
+    ///
+    /// # Panics
+    /// If the variant names a constant that the file does not have; the contract test rules this out.
+    pub fn source(&self, variant: &Variant) -> String {
+        super::source::with_constants(self.wgsl, variant.constants)
+    }
+}
+
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+/// One storage buffer of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// Name of the WGSL variable and of the field in `Io`.
+    pub name: &'static str,
+    /// `Read` is `var<storage, read>`, `ReadWrite` is `var<storage, read_write>`.
+    pub access: Access,
+    /// Type of one element.
+    pub element: Element,
+}
+
+/// How a kernel uses a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Only read.
+    Read,
+    /// Written, and perhaps read.
+    ReadWrite,
+}
+
+/// Type of one buffer element; every one takes four bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    /// 32-bit float.
+    F32,
+    /// 32-bit unsigned integer, or four packed bytes.
+    U32,
+}
+
+/// One field of a params struct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Name in Rust and in WGSL.
+    pub name: &'static str,
+    /// Type in Rust and in WGSL.
+    pub ty: FieldType,
+}
+
+impl Field {
+    /// The field's value as the number that a pipeline-overridable constant takes.
+    pub fn value(&self, word: u32) -> f64 {
+        match self.ty {
+            FieldType::U32 => f64::from(word),
+            FieldType::F32 => f64::from(f32::from_bits(word)),
+        }
+    }
+}
+
+/// Type of a params field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldType {
+    /// 32-bit unsigned integer.
+    U32,
+    /// 32-bit float.
+    F32,
+}
+
+/// Threads of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// A line of threads. The runtime folds it into rows of at most the device's largest x dimension; the
+    /// shader undoes that with `id.y * (groups.x * WORKGROUP) + id.x`.
+    Line(u64),
+    /// A grid that must fit the device as it is.
+    Grid([u64; 3]),
+}
+
+/// One choice of a kernel's tile constants.
+#[derive(Debug)]
+pub struct Variant {
+    /// Name in tables, unique within the kernel.
+    pub name: &'static str,
+    /// Threads of one workgroup.
+    pub workgroup: [u32; 3],
+    /// Values for the WGSL file's `const NAME: u32 = …;` lines.
+    pub constants: &'static [(&'static str, u32)],
+    /// The adapters it is made for.
+    pub family: Family,
+    /// Whether it is any good for these params; it must be right for all of them. The last variant that
+    /// suits an adapter is taken when none fits.
+    pub fits: fn(params: &[u32]) -> bool,
+}
+
+impl Variant {
+    /// A kernel's only variant: 64 threads in a line, no tile constants.
+    pub const LINE: [Self; 1] =
+        [Self { name: "line64", workgroup: [64, 1, 1], constants: &[], family: Family::Any, fits: |_| true }];
+
+    /// The tile constants, by name.
+    pub fn tile(&self) -> Tile {
+        Tile(self.constants)
+    }
+}
+
+/// The adapters that a variant is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Good everywhere.
+    Any,
+    /// No barriers and no workgroup memory: software adapters, where both are slow.
+    BarrierFree,
+    /// Workgroup memory and barriers: real GPUs.
+    SharedMemory,
+}
+
+/// Tile constants of a variant.
+#[derive(Debug, Clone, Copy)]
+pub struct Tile(&'static [(&'static str, u32)]);
+
+impl Tile {
+    /// The constant called `name`.
+    ///
+    /// # Panics
+    /// If the variant does not set it; every kernel's cases run over every variant, so a test finds this.
+    pub fn get(&self, name: &str) -> u64 {
+        match self.0.iter().find(|(key, _)| *key == name) {
+            Some((_, value)) => u64::from(*value),
+            None => panic!("the variant sets no tile constant `{name}`"),
+        }
+    }
+}
+
+/// How far an element may be from the reference: `relative * |reference| + scaled * largest |reference|`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tolerance {
+    /// Share of the element's own reference value.
+    pub relative: f32,
+    /// Share of the largest reference value of the same buffer.
+    pub scaled: f32,
+    /// Why this much, for the reader and for reports.
+    pub reason: &'static str,
+}
+
+impl Tolerance {
+    /// Copies, indices and integer arithmetic: every bit equal.
+    pub const EXACT: Self = Self { relative: 0.0, scaled: 0.0, reason: "copies and integers are exact" };
+    /// One or two roundings per element, in whatever order.
+    pub const ROUNDED: Self =
+        Self { relative: 1e-6, scaled: 1e-6, reason: "a few f32 roundings, fused or not, per element" };
+    /// Long f32 sums against an f64 accumulator.
+    pub const SUMMED: Self =
+        Self { relative: 2e-4, scaled: 1e-5, reason: "f32 sums of many terms against an f64 accumulator" };
+
+    /// The largest allowed distance from `reference` in a buffer whose largest absolute value is `scale`.
+    pub fn allowed(&self, reference: f32, scale: f32) -> f32 {
+        self.relative * reference.abs() + self.scaled * scale
+    }
+}
+
+/// Arithmetic and memory traffic of one call, at the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// Floating-point operations; a multiply-add counts as two.
+    pub flops: u64,
+    /// Bytes read and written if every input is read once and every output written once.
+    pub bytes: u64,
+}

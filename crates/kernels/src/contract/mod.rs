@@ -1,0 +1,28 @@
+//! What every kernel has in common: its description, its calls, its test cases.
+
+mod call;
+mod case;
+mod check;
+pub mod hash;
+mod kernel;
+mod macros;
+mod operand;
+mod source;
+
+pub use call::{BufferId, Call, Slice};
+#[cfg(test)]
+pub(crate) use case::example_state;
+pub use case::{Case, CaseBuffer, POISON};
+pub use check::{Check, ShapeError, volume};
+pub use kernel::{Access, Binding, Cost, Element, Family, Field, FieldType, Kernel, Threads, Tile, Tolerance, Variant};
+pub(crate) use macros::{buffers, field_type, params};
+pub use operand::{Bound, Operand, Read, Write};
+
+/// What a kernel's file imports.
+pub(crate) mod prelude {
+    pub(crate) use super::{
+        Call, Case, Check, Cost, Family, Kernel, Operand, Read, ShapeError, Slice, Threads, Tile, Tolerance, Variant,
+        Write, buffers, params, volume,
+    };
+    pub(crate) use rayon::prelude::*;
+}

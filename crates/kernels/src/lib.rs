@@ -1,0 +1,54 @@
+//! What runs: every compute kernel of Tilegrad, described without a GPU in sight.
+//!
+//! A kernel is one WGSL entry point and its Rust description: bindings, params, dispatch, cost and CPU
+//! reference. The list below is the only place that names them all: contract tests,
+//! device-against-reference tests, benches, `validate` and `profile` iterate over [`KERNELS`].
+//!
+//! A new kernel touches three files: `shaders/NAME.wgsl`, `crates/kernels/src/NAME.rs` and one line here.
+
+mod contract;
+pub mod state;
+pub mod window;
+
+pub use contract::{
+    Access, Binding, BufferId, Call, Case, CaseBuffer, Cost, Element, Family, Field, FieldType, Kernel, Operand,
+    POISON, Read, ShapeError, Slice, Threads, Tile, Tolerance, Variant, Write, hash, volume,
+};
+
+/// Declares the kernel modules and the list of them.
+macro_rules! kernels {
+    ($($name:ident),* $(,)?) => {
+        $(pub mod $name;)*
+        /// Every kernel, in the order of a training step.
+        pub static KERNELS: &[&Kernel] = &[$(&$name::KERNEL),*];
+    };
+}
+
+kernels![
+    gather_batch,
+    one_hot,
+    im2col,
+    matmul,
+    matmul_shared,
+    bias,
+    relu,
+    bias_relu,
+    add,
+    max_pool,
+    avg_pool,
+    softmax_cross_entropy,
+    mean_squared_error,
+    avg_pool_grad,
+    max_pool_grad,
+    relu_grad,
+    column_sum,
+    col2im,
+    adam,
+    sgd,
+    advance_step,
+];
+
+/// The kernel called `name`.
+pub fn find(name: &str) -> Option<&'static Kernel> {
+    KERNELS.iter().copied().find(|kernel| kernel.name == name)
+}

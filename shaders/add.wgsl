@@ -1,0 +1,18 @@
+// Sum of two tensors.
+// A thread makes one element of y.
+// Rust: crates/kernels/src/add.rs
+
+override count: u32;
+
+@group(0) @binding(0) var<storage, read> a: array<f32>; // [count]
+@group(0) @binding(1) var<storage, read> b: array<f32>; // [count]
+@group(0) @binding(2) var<storage, read_write> y: array<f32>; // [count]
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let i = id.y * (groups.x * 64u) + id.x;
+    if i >= count {
+        return;
+    }
+    y[i] = a[i] + b[i];
+}

@@ -1,0 +1,18 @@
+// Gradient of the rectifier from its output: dy where y is positive, else zero.
+// A thread makes one element of dx.
+// Rust: crates/kernels/src/relu_grad.rs
+
+override count: u32;
+
+@group(0) @binding(0) var<storage, read> y: array<f32>; // [count]
+@group(0) @binding(1) var<storage, read> dy: array<f32>; // [count]
+@group(0) @binding(2) var<storage, read_write> dx: array<f32>; // [count]
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let i = id.y * (groups.x * 64u) + id.x;
+    if i >= count {
+        return;
+    }
+    dx[i] = select(0.0, dy[i], y[i] > 0.0);
+}
