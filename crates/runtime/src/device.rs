@@ -1,0 +1,306 @@
+//! Devices, and what lives on them. Everything here is the same for an adapter and for the CPU.
+
+use crate::choice::{self, AdapterReport, DeviceChoice, DeviceKind, Picked};
+use crate::memory_plan::MemoryUse;
+use crate::{Graph, RuntimeError, cpu, gpu};
+use tilegrad_kernels::{Family, Kernel, Variant};
+
+/// Where plans run: a wgpu adapter, or the CPU references. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Device(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Gpu(gpu::GpuDevice),
+    Cpu(cpu::CpuDevice),
+}
+
+/// How a device is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeviceOptions {
+    /// Keep wgpu's own bounds checks and loop bounds in every shader: slower, for tests and debugging.
+    pub checked: bool,
+}
+
+/// What a device is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// The driver's name for the adapter, or `cpu`.
+    pub name: String,
+    /// Hardware, software or CPU.
+    pub kind: DeviceKind,
+    /// Driver, version and backend, or the number of threads.
+    pub driver: String,
+    /// Why the choice came to this device.
+    pub reason: String,
+}
+
+/// The adapters of this machine.
+pub fn adapters() -> Vec<AdapterReport> {
+    gpu::enumerate().into_iter().map(|(_, report)| report).collect()
+}
+
+impl Device {
+    /// Opens the device that `choice` comes to on this machine.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NoAdapter`] or [`RuntimeError::Open`].
+    pub fn open(choice: &DeviceChoice, options: DeviceOptions) -> Result<Self, RuntimeError> {
+        // Drivers are not even loaded for the CPU device.
+        let mut adapters = if *choice == DeviceChoice::Cpu { Vec::new() } else { gpu::enumerate() };
+        let reports: Vec<AdapterReport> = adapters.iter().map(|(_, report)| report.clone()).collect();
+        match choice::pick(choice, &reports)? {
+            Picked::Cpu(reason) => Ok(Self(Kind::Cpu(cpu::CpuDevice::open(reason)))),
+            Picked::Adapter(at, reason) => {
+                let (adapter, report) = adapters.swap_remove(at);
+                Ok(Self(Kind::Gpu(gpu::GpuDevice::open(&adapter, &report, reason, options)?)))
+            }
+        }
+    }
+
+    /// What this device is.
+    pub fn info(&self) -> &DeviceInfo {
+        match &self.0 {
+            Kind::Gpu(device) => device.info(),
+            Kind::Cpu(device) => device.info(),
+        }
+    }
+
+    /// The family of variants that suits this device.
+    pub fn family(&self) -> Family {
+        match self.info().kind {
+            DeviceKind::Hardware => Family::SharedMemory,
+            DeviceKind::Software | DeviceKind::Cpu => Family::BarrierFree,
+        }
+    }
+
+    /// Memory for `len` elements, all zero.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Limit`] if no buffer of this device can be so large, [`RuntimeError::OutOfMemory`].
+    pub fn alloc(&self, name: &str, len: usize) -> Result<Memory, RuntimeError> {
+        match &self.0 {
+            Kind::Gpu(device) => device.alloc(name, len).map(|buffer| Memory(MemoryKind::Gpu(buffer))),
+            Kind::Cpu(device) => device.alloc(name, len).map(|buffer| Memory(MemoryKind::Cpu(buffer))),
+        }
+    }
+
+    /// Memory that holds `words`.
+    ///
+    /// # Errors
+    /// Those of [`Device::alloc`].
+    pub fn upload(&self, name: &str, words: &[u32]) -> Result<Memory, RuntimeError> {
+        let memory = self.alloc(name, words.len())?;
+        self.write(&memory, 0, words)?;
+        Ok(memory)
+    }
+
+    /// Writes `words` from element `offset` on, after all work submitted so far.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Graph`] if they reach beyond the end or the memory belongs to another device.
+    pub fn write(&self, memory: &Memory, offset: usize, words: &[u32]) -> Result<(), RuntimeError> {
+        match (&self.0, &memory.0) {
+            (Kind::Gpu(device), MemoryKind::Gpu(buffer)) => device.write(buffer, offset, words),
+            (Kind::Cpu(_), MemoryKind::Cpu(buffer)) => buffer.write(offset, words),
+            _ => Err(foreign_memory()),
+        }
+    }
+
+    /// Reads all elements after waiting for all work submitted so far.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Lost`] and whatever the submitted work met.
+    pub fn read(&self, memory: &Memory) -> Result<Vec<u32>, RuntimeError> {
+        self.snapshot(memory)?.wait()
+    }
+
+    /// Asks for all elements as they will be after all work submitted so far, without waiting.
+    ///
+    /// # Errors
+    /// As [`Device::read`].
+    pub fn snapshot(&self, memory: &Memory) -> Result<Snapshot, RuntimeError> {
+        match (&self.0, &memory.0) {
+            (Kind::Gpu(device), MemoryKind::Gpu(buffer)) => device.snapshot(buffer).map(Snapshot::Gpu),
+            (Kind::Cpu(_), MemoryKind::Cpu(buffer)) => Ok(Snapshot::Ready(buffer.read())),
+            _ => Err(foreign_memory()),
+        }
+    }
+
+    /// Prepares `graph`: memory, pipelines, bindings and variants. `external` gives the memory of each
+    /// external buffer.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Graph`] for a graph that cannot run, [`RuntimeError::Limit`] for a call or a buffer
+    /// that is too large for this device, and the driver's own refusals.
+    pub fn prepare(
+        &self,
+        graph: &Graph,
+        external: &[(&tilegrad_kernels::Slice, &Memory)],
+    ) -> Result<Plan, RuntimeError> {
+        let family = self.family();
+        self.prepare_with(graph, external, &|call| {
+            crate::select::preferred(call.kernel, &call.params, family)
+                .ok_or_else(|| RuntimeError::Graph(format!("{} has no variant", call.kernel.name)))
+        })
+    }
+
+    /// As [`Device::prepare`], with the variant of each call chosen by `choose`. The CPU device has no variants.
+    ///
+    /// # Errors
+    /// Those of [`Device::prepare`] and of `choose`.
+    pub fn prepare_with(
+        &self,
+        graph: &Graph,
+        external: &[(&tilegrad_kernels::Slice, &Memory)],
+        choose: &Choose<'_>,
+    ) -> Result<Plan, RuntimeError> {
+        graph.check()?;
+        match &self.0 {
+            Kind::Gpu(device) => device.prepare(graph, external, choose).map(|plan| Plan(PlanKind::Gpu(plan))),
+            Kind::Cpu(device) => device.prepare(graph, external).map(|plan| Plan(PlanKind::Cpu(plan))),
+        }
+    }
+
+    /// Waits until all submitted work is done.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Lost`] and whatever the submitted work met.
+    pub fn wait(&self) -> Result<(), RuntimeError> {
+        match &self.0 {
+            Kind::Gpu(device) => device.wait(),
+            Kind::Cpu(_) => Ok(()),
+        }
+    }
+}
+
+/// Chooses the variant of a call.
+pub type Choose<'a> = dyn Fn(&tilegrad_kernels::Call) -> Result<(&'static Kernel, &'static Variant), RuntimeError> + 'a;
+
+/// Memory of a device that outlives any plan. Cheap to clone; clones are the same memory.
+#[derive(Debug, Clone)]
+pub struct Memory(pub(crate) MemoryKind);
+
+#[derive(Debug, Clone)]
+pub(crate) enum MemoryKind {
+    Gpu(gpu::GpuMemory),
+    Cpu(cpu::CpuMemory),
+}
+
+impl Memory {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            MemoryKind::Gpu(buffer) => buffer.len(),
+            MemoryKind::Cpu(buffer) => buffer.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Contents of memory on their way to the host.
+#[derive(Debug)]
+pub enum Snapshot {
+    /// The copy from an adapter.
+    #[doc(hidden)]
+    Gpu(gpu::GpuSnapshot),
+    /// Contents that were at hand.
+    #[doc(hidden)]
+    Ready(Vec<u32>),
+}
+
+impl Snapshot {
+    /// Whether [`Snapshot::wait`] would return at once.
+    pub fn is_ready(&self) -> bool {
+        match self {
+            Self::Gpu(snapshot) => snapshot.is_ready(),
+            Self::Ready(_) => true,
+        }
+    }
+
+    /// Waits for the contents.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Lost`] and whatever the submitted work met.
+    pub fn wait(self) -> Result<Vec<u32>, RuntimeError> {
+        match self {
+            Self::Gpu(snapshot) => snapshot.wait(),
+            Self::Ready(words) => Ok(words),
+        }
+    }
+}
+
+/// A graph prepared for one device.
+#[derive(Debug)]
+pub struct Plan(PlanKind);
+
+#[derive(Debug)]
+enum PlanKind {
+    Gpu(gpu::GpuPlan),
+    Cpu(cpu::CpuPlan),
+}
+
+impl Plan {
+    /// Runs the graph `times` times in a row. On an adapter this only submits the work, all of it at once.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Lost`] and [`RuntimeError::Refused`], also for work submitted earlier.
+    pub fn run(&self, times: u32) -> Result<(), RuntimeError> {
+        match &self.0 {
+            PlanKind::Gpu(plan) => plan.run(times),
+            PlanKind::Cpu(plan) => {
+                plan.run(times);
+                Ok(())
+            }
+        }
+    }
+
+    /// Memory that the plan's buffers take.
+    pub fn memory(&self) -> &MemoryUse {
+        match &self.0 {
+            PlanKind::Gpu(plan) => plan.memory(),
+            PlanKind::Cpu(plan) => plan.memory(),
+        }
+    }
+
+    /// Calls of one run.
+    pub fn calls(&self) -> usize {
+        match &self.0 {
+            PlanKind::Gpu(plan) => plan.calls(),
+            PlanKind::Cpu(plan) => plan.calls(),
+        }
+    }
+}
+
+pub(crate) fn foreign_memory() -> RuntimeError {
+    RuntimeError::Graph("memory of another device is bound".into())
+}
+
+/// The memory bound to each external buffer of `graph`, by buffer number.
+///
+/// # Errors
+/// [`RuntimeError::Graph`] if one is missing or too short.
+pub(crate) fn resolve_external<'a>(
+    graph: &Graph,
+    external: &[(&tilegrad_kernels::Slice, &'a Memory)],
+) -> Result<Vec<Option<&'a Memory>>, RuntimeError> {
+    let mut bound = vec![None; graph.buffers().len()];
+    for (slice, memory) in external {
+        let Some(place) = bound.get_mut(slice.buffer.0 as usize) else {
+            return Err(RuntimeError::Graph(format!("`{}` belongs to another graph", slice.name)));
+        };
+        *place = Some(*memory);
+    }
+    for (buffer, memory) in graph.buffers().iter().zip(&bound) {
+        let got = memory.map_or(0, Memory::len);
+        if buffer.external && got < buffer.len {
+            let problem = format!("buffer `{}` needs {} elements, the memory bound has {got}", buffer.name, buffer.len);
+            return Err(RuntimeError::Graph(problem));
+        }
+    }
+    Ok(bound)
+}

@@ -1,0 +1,69 @@
+//! What can go wrong between a graph and its results.
+
+use thiserror::Error;
+
+/// An error of a device, a graph or a plan.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum RuntimeError {
+    /// No adapter is what the user asked for.
+    #[error("no {wanted} was found ({found}); {hint}")]
+    NoAdapter {
+        /// What was asked for.
+        wanted: String,
+        /// What the machine has.
+        found: String,
+        /// What to try.
+        hint: String,
+    },
+    /// The adapter is there but gave no device.
+    #[error("{adapter} could not be opened: {problem}; try --device cpu")]
+    Open {
+        /// Name of the adapter.
+        adapter: String,
+        /// The driver's words.
+        problem: String,
+    },
+    /// A call needs more than the device offers.
+    #[error("{what} needs {needed}, but {device} allows {limit}; {hint}")]
+    Limit {
+        /// Buffer or call.
+        what: String,
+        /// What it needs, with the unit.
+        needed: String,
+        /// Name of the device.
+        device: String,
+        /// What the device allows.
+        limit: String,
+        /// What to change.
+        hint: String,
+    },
+    /// The device has no room for a buffer.
+    #[error("{device} has no memory left for buffer `{buffer}` of {bytes} bytes; try a smaller batch")]
+    OutOfMemory {
+        /// Name of the device.
+        device: String,
+        /// Name of the buffer.
+        buffer: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The device is gone; nothing more can run on it.
+    #[error("{device} was lost: {problem}; what was saved before is whole, start again with --resume")]
+    Lost {
+        /// Name of the device.
+        device: String,
+        /// The driver's words.
+        problem: String,
+    },
+    /// The driver or wgpu refused something that should have been right.
+    #[error("{device} refused the work: {problem}")]
+    Refused {
+        /// Name of the device.
+        device: String,
+        /// The driver's words.
+        problem: String,
+    },
+    /// The graph cannot be run as it stands.
+    #[error("the graph cannot run: {0}")]
+    Graph(String),
+}

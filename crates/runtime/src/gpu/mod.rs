@@ -1,0 +1,16 @@
+//! The wgpu device: adapters, memory, pipelines, plans and reads that do not wait.
+
+mod adapter;
+mod device;
+mod faults;
+mod limits;
+mod memory;
+mod pipeline;
+mod plan;
+mod snapshot;
+
+pub use adapter::enumerate;
+pub use device::GpuDevice;
+pub use memory::GpuMemory;
+pub use plan::GpuPlan;
+pub use snapshot::GpuSnapshot;

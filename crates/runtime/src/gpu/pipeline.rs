@@ -1,0 +1,124 @@
+//! Pipelines: a kernel's WGSL with its constants in, compiled once per device.
+
+use super::faults::refusal;
+use crate::RuntimeError;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tilegrad_kernels::{Access, Kernel, Variant};
+
+/// What makes a pipeline another one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    kernel: &'static str,
+    variant: &'static str,
+    params: Vec<u32>,
+}
+
+/// A pipeline with its bind group layout.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub compute: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+}
+
+/// What is asked for: a kernel, its variant and the params of a call.
+pub type Wanted<'a> = (&'static Kernel, &'static Variant, &'a [u32]);
+
+/// All pipelines of a device so far.
+#[derive(Debug, Default)]
+pub struct Pipelines(Mutex<HashMap<Key, Arc<Pipeline>>>);
+
+impl Pipelines {
+    /// The pipelines for all of `wanted`; missing ones are compiled in parallel.
+    pub fn get(
+        &self,
+        device: &wgpu::Device,
+        name: &str,
+        checked: bool,
+        wanted: &[Wanted<'_>],
+    ) -> Result<Vec<Arc<Pipeline>>, RuntimeError> {
+        let mut missing: HashMap<Key, Wanted<'_>> = wanted.iter().map(|wanted| (key(wanted), *wanted)).collect();
+        missing.retain(|key, _| !self.lock().contains_key(key));
+        let compile = |(key, wanted)| compile(device, name, checked, wanted).map(|pipeline| (key, Arc::new(pipeline)));
+        let compiled = missing.into_par_iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+        let mut all = self.lock();
+        all.extend(compiled);
+        let found = wanted.iter().map(|wanted| all.get(&key(wanted)).cloned());
+        found.collect::<Option<Vec<_>>>().ok_or_else(|| RuntimeError::Graph("a pipeline vanished".into()))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Pipeline>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key((kernel, variant, params): &Wanted<'_>) -> Key {
+    Key { kernel: kernel.name, variant: variant.name, params: params.to_vec() }
+}
+
+fn compile(
+    device: &wgpu::Device,
+    name: &str,
+    checked: bool,
+    (kernel, variant, params): Wanted<'_>,
+) -> Result<Pipeline, RuntimeError> {
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+    let module = module(device, checked, kernel, variant);
+    let layout = layout(device, kernel);
+    let constants: Vec<(&str, f64)> =
+        kernel.params.iter().zip(params).map(|(field, word)| (field.name, field.value(*word))).collect();
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(kernel.name),
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let compute = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(kernel.name),
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &constants,
+            zero_initialize_workgroup_memory: checked,
+        },
+        cache: None,
+    });
+    // Guards pop in the reverse order in which they were pushed.
+    let errors = [pollster::block_on(internal.pop()), pollster::block_on(scope.pop())];
+    match errors.into_iter().flatten().next() {
+        Some(error) => Err(refusal(&format!("{name} ({}, {})", kernel.name, variant.name), &error)),
+        None => Ok(Pipeline { compute, layout }),
+    }
+}
+
+fn module(device: &wgpu::Device, checked: bool, kernel: &Kernel, variant: &Variant) -> wgpu::ShaderModule {
+    let source = wgpu::ShaderSource::Wgsl(kernel.source(variant).into());
+    let descriptor = wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source };
+    if checked {
+        return device.create_shader_module(descriptor);
+    }
+    let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+    // SAFETY: only kernels of the list come here, none of them can loop without end: every loop counts to a
+    // bound that follows from the shape. Bounds checks stay on. Bounding loops again costs a factor of ten,
+    // since drivers then unroll none.
+    unsafe { device.create_shader_module_trusted(descriptor, checks) }
+}
+
+fn layout(device: &wgpu::Device, kernel: &Kernel) -> wgpu::BindGroupLayout {
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = (0..)
+        .zip(kernel.bindings)
+        .map(|(binding, declared)| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Storage { read_only: declared.access == Access::Read },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        })
+        .collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(kernel.name), entries: &entries })
+}

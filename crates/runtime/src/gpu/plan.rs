@@ -1,0 +1,148 @@
+//! A graph prepared for an adapter: everything resolved, so that a run only encodes and submits.
+
+use super::device::GpuDevice;
+use super::pipeline::{Pipeline, Wanted};
+use super::{GpuMemory, limits};
+use crate::device::{Choose, Memory, MemoryKind, foreign_memory, resolve_external};
+use crate::memory_plan::{self, MemoryUse};
+use crate::{Graph, Node, RuntimeError, graph};
+use std::sync::Arc;
+use tilegrad_kernels::{Access, Slice};
+
+/// Pipelines, bind groups and workgroups of every call.
+#[derive(Debug)]
+pub struct GpuPlan {
+    device: GpuDevice,
+    calls: Vec<BoundCall>,
+    memory: MemoryUse,
+}
+
+#[derive(Debug)]
+struct BoundCall {
+    pipeline: Arc<Pipeline>,
+    group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl GpuPlan {
+    pub fn prepare(
+        device: &GpuDevice,
+        graph: &Graph,
+        external: &[(&Slice, &Memory)],
+        choose: &Choose<'_>,
+    ) -> Result<Self, RuntimeError> {
+        let plan = memory_plan::plan(graph);
+        let memories = memories(device, graph, external, &plan)?;
+        let mut wanted: Vec<Wanted<'_>> = Vec::new();
+        for node in graph.nodes() {
+            let (kernel, variant) = choose(&node.call)?;
+            limits::check_kernel(&device.info.name, &device.limits, kernel, variant)?;
+            wanted.push((kernel, variant, &node.call.params));
+        }
+        // Limits come first: they are cheap to check, pipelines are not cheap to compile.
+        let mut dispatches = Vec::new();
+        for (node, (kernel, variant, _)) in graph.nodes().iter().zip(&wanted) {
+            let name = &device.info.name;
+            dispatches.push(limits::workgroups(name, &device.limits, &node.call, &node.scope, kernel, variant)?);
+            for slice in &node.call.buffers {
+                limits::check_binding(name, &device.limits, &node.call, slice)?;
+            }
+        }
+        let pipelines = device.pipelines.get(&device.device, &device.info.name, device.checked, &wanted)?;
+        let calls = graph.nodes().iter().zip(pipelines).zip(dispatches).map(|((node, pipeline), workgroups)| {
+            let group = bind(device, node, &pipeline, &memories)?;
+            Ok(BoundCall { pipeline, group, workgroups })
+        });
+        let calls = calls.collect::<Result<Vec<_>, RuntimeError>>()?;
+        device.faults.check()?;
+        Ok(Self { device: device.clone(), calls, memory: memory_plan::memory_use(graph, &plan) })
+    }
+
+    pub fn run(&self, times: u32) -> Result<(), RuntimeError> {
+        let mut encoder = self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for call in (0..times).flat_map(|_| &self.calls) {
+                pass.set_pipeline(&call.pipeline.compute);
+                pass.set_bind_group(0, &call.group, &[]);
+                let [x, y, z] = call.workgroups;
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+        self.device.queue.submit([encoder.finish()]);
+        // Frees what finished submissions held; without it their memory piles up until the next read.
+        let polled = self.device.device.poll(wgpu::PollType::Poll);
+        self.device.faults.check()?;
+        polled.map(|_| ()).map_err(|error| RuntimeError::Lost {
+            device: self.device.info.name.clone(),
+            problem: super::faults::one_line(&error.to_string()),
+        })
+    }
+
+    pub fn memory(&self) -> &MemoryUse {
+        &self.memory
+    }
+
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+}
+
+/// Memory of every buffer of `graph`: slots for transient ones, what was bound for external ones.
+fn memories(
+    device: &GpuDevice,
+    graph: &Graph,
+    external: &[(&Slice, &Memory)],
+    plan: &memory_plan::MemoryPlan,
+) -> Result<Vec<Option<GpuMemory>>, RuntimeError> {
+    let name_of = |slot: usize| {
+        let users = graph.buffers().iter().zip(&plan.slot_of).filter(|(_, at)| **at == Some(slot));
+        users.max_by_key(|(buffer, _)| buffer.len).map_or("a transient slot", |(buffer, _)| &buffer.name)
+    };
+    let slots = plan.slots.iter().enumerate().map(|(slot, &len)| device.alloc(name_of(slot), len));
+    let slots = slots.collect::<Result<Vec<GpuMemory>, _>>()?;
+    let bound = resolve_external(graph, external)?;
+    let memories = bound.into_iter().zip(&plan.slot_of).map(|(memory, slot)| match (memory, slot) {
+        (Some(Memory(MemoryKind::Gpu(memory))), _) => Ok(Some(memory.clone())),
+        (Some(_), _) => Err(foreign_memory()),
+        (None, slot) => Ok(slot.map(|slot| slots[slot].clone())),
+    });
+    memories.collect()
+}
+
+fn bind(
+    device: &GpuDevice,
+    node: &Node,
+    pipeline: &Pipeline,
+    memories: &[Option<GpuMemory>],
+) -> Result<wgpu::BindGroup, RuntimeError> {
+    let mut entries = Vec::new();
+    let mut bound: Vec<(&GpuMemory, Access)> = Vec::new();
+    for (binding, (slice, access)) in (0..).zip(graph::uses(&node.call)) {
+        let Some(memory) = &memories[slice.buffer.0 as usize] else {
+            return Err(RuntimeError::Graph(format!("buffer `{}` has no memory", slice.name)));
+        };
+        // Two external buffers may be bound to one memory, which the graph itself cannot see.
+        if bound.iter().any(|(other, other_access)| other.same(memory) && *other_access != access) {
+            let kernel = node.call.kernel.name;
+            return Err(RuntimeError::Graph(format!(
+                "{kernel}: `{}` is read and written by the same call",
+                slice.name
+            )));
+        }
+        bound.push((memory, access));
+        entries.push(wgpu::BindGroupEntry {
+            binding,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &memory.buffer,
+                offset: 4 * slice.offset as u64,
+                size: wgpu::BufferSize::new(4 * slice.len as u64),
+            }),
+        });
+    }
+    Ok(device.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(&node.scope),
+        layout: &pipeline.layout,
+        entries: &entries,
+    }))
+}

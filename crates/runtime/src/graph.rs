@@ -1,0 +1,162 @@
+//! Graphs: ordered calls over virtual buffers; pure data that prints, diffs and runs on any device.
+
+use crate::RuntimeError;
+use std::fmt;
+use tilegrad_kernels::{Access, BufferId, Call, Element, Slice};
+
+/// An ordered list of calls over virtual buffers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Graph {
+    buffers: Vec<Buffer>,
+    nodes: Vec<Node>,
+}
+
+/// A virtual buffer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Buffer {
+    /// Name in messages and printed graphs.
+    pub name: String,
+    /// Elements of four bytes.
+    pub len: usize,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whether memory is bound to it when the graph is prepared. All other buffers live within one run.
+    pub external: bool,
+}
+
+/// What a buffer is for; reports add up memory by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// Weights and biases.
+    Parameters,
+    /// Gradients of the parameters.
+    Gradients,
+    /// What the optimiser remembers.
+    Optimiser,
+    /// Examples, labels and the order in which they are taken.
+    Data,
+    /// Step state and metrics.
+    State,
+    /// Values between layers, and their gradients.
+    Activation,
+    /// Intermediate results within one layer.
+    Scratch,
+}
+
+/// A call at its place in a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// What runs.
+    pub call: Call,
+    /// The layer and direction it belongs to, such as `conv1 forward`.
+    pub scope: String,
+}
+
+impl Graph {
+    /// A graph of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A buffer that memory is bound to when the graph is prepared.
+    pub fn external(&mut self, name: &str, len: usize, element: Element, purpose: Purpose) -> Slice {
+        self.push_buffer(name, len, element, purpose, true)
+    }
+
+    /// A buffer whose contents live within one run, from its first use to its last.
+    pub fn transient(&mut self, name: &str, len: usize, element: Element, purpose: Purpose) -> Slice {
+        self.push_buffer(name, len, element, purpose, false)
+    }
+
+    fn push_buffer(&mut self, name: &str, len: usize, element: Element, purpose: Purpose, external: bool) -> Slice {
+        let buffer = BufferId(self.buffers.len() as u32);
+        self.buffers.push(Buffer { name: name.into(), len, purpose, external });
+        Slice { buffer, name: name.into(), offset: 0, len, element }
+    }
+
+    /// Turns a transient buffer into an external one, so that its contents outlive a run.
+    pub fn keep(&mut self, slice: &Slice) {
+        self.buffers[slice.buffer.0 as usize].external = true;
+    }
+
+    /// Appends a call that belongs to `scope`.
+    pub fn push(&mut self, scope: &str, call: Call) {
+        self.nodes.push(Node { call, scope: scope.into() });
+    }
+
+    /// The virtual buffers; a [`BufferId`] is a place in this list.
+    pub fn buffers(&self) -> &[Buffer] {
+        &self.buffers
+    }
+
+    /// The calls in order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The buffer that a slice lies in.
+    pub fn buffer(&self, id: BufferId) -> &Buffer {
+        &self.buffers[id.0 as usize]
+    }
+
+    /// Checks what no single call can: that slices lie within their buffers, that no call reads what it
+    /// writes, and that nothing is read before it is written.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Graph`] naming the call and the buffer.
+    pub fn check(&self) -> Result<(), RuntimeError> {
+        let mut written = vec![false; self.buffers.len()];
+        for node in &self.nodes {
+            self.check_node(node, &written)?;
+            for (slice, access) in uses(&node.call) {
+                written[slice.buffer.0 as usize] |= access == Access::ReadWrite;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_node(&self, node: &Node, written: &[bool]) -> Result<(), RuntimeError> {
+        let fail = |slice: &Slice, problem: &str| {
+            Err(RuntimeError::Graph(format!("{} ({}): `{}` {problem}", node.call.kernel.name, node.scope, slice.name)))
+        };
+        for (slice, access) in uses(&node.call) {
+            let Some(buffer) = self.buffers.get(slice.buffer.0 as usize) else {
+                return fail(slice, "belongs to another graph");
+            };
+            if slice.offset.checked_add(slice.len).is_none_or(|end| end > buffer.len) {
+                return fail(slice, &format!("reaches beyond buffer `{}` of {} elements", buffer.name, buffer.len));
+            }
+            if access == Access::Read && !buffer.external && !written[slice.buffer.0 as usize] {
+                return fail(slice, "is read before anything wrote it");
+            }
+            let clash = uses(&node.call).any(|(other, other_access)| {
+                other.buffer == slice.buffer && access == Access::ReadWrite && !std::ptr::eq(other, slice) && {
+                    other_access == Access::Read || overlap(other, slice)
+                }
+            });
+            if clash {
+                return fail(slice, "is read and written by the same call");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn overlap(a: &Slice, b: &Slice) -> bool {
+    a.offset < b.offset + b.len && b.offset < a.offset + a.len
+}
+
+/// Every buffer of a call with the way it is used.
+pub(crate) fn uses(call: &Call) -> impl Iterator<Item = (&Slice, Access)> {
+    call.buffers.iter().zip(call.kernel.bindings.iter().map(|binding| binding.access))
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for node in &self.nodes {
+            let cost = node.call.cost();
+            writeln!(f, "{:<20} {} flops={} bytes={}", node.scope, node.call, cost.flops, cost.bytes)?;
+        }
+        Ok(())
+    }
+}

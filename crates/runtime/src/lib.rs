@@ -1,0 +1,21 @@
+//! How it runs: a [`Graph`] of kernel calls is prepared into a [`Plan`] for one [`Device`], which is a wgpu
+//! adapter or the CPU.
+//!
+//! This crate knows no kernel by name: everything it needs stands in the kernel's description.
+
+mod choice;
+mod cpu;
+mod device;
+mod dispatch;
+mod error;
+mod gpu;
+mod graph;
+mod memory_plan;
+mod select;
+
+pub use choice::{AdapterReport, DeviceChoice, DeviceKind};
+pub use device::{Device, DeviceInfo, DeviceOptions, Memory, Plan, Snapshot, adapters};
+pub use error::RuntimeError;
+pub use graph::{Buffer, Graph, Node, Purpose};
+pub use memory_plan::MemoryUse;
+pub use select::{candidates, preferred};
