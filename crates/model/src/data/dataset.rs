@@ -1,0 +1,213 @@
+//! A labelled set of images that satisfies its invariants.
+
+use std::fmt;
+
+use super::error::{DataError, Problem};
+
+/// Shape of one image. Displayed as `28x28x1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ImageShape {
+    /// Rows, in pixels.
+    pub height: u32,
+    /// Columns, in pixels.
+    pub width: u32,
+    /// Bytes per pixel.
+    pub channels: u32,
+}
+
+impl ImageShape {
+    /// Bytes of one image, or `None` if they can't be counted in a `usize`.
+    pub fn len(self) -> Option<usize> {
+        let [height, width, channels] = [self.height, self.width, self.channels].map(usize::try_from);
+        height.ok()?.checked_mul(width.ok()?)?.checked_mul(channels.ok()?)
+    }
+
+    /// Whether a dimension is zero.
+    pub fn is_empty(self) -> bool {
+        self.height == 0 || self.width == 0 || self.channels == 0
+    }
+
+    /// Bytes of `count` images; never overflows.
+    pub(super) fn bytes_of(self, count: usize) -> u128 {
+        // Four factors below 2^32, and `count` is a number of things in memory.
+        [self.height, self.width, self.channels].iter().fold(count as u128, |n, &d| n.saturating_mul(d.into()))
+    }
+}
+
+impl fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.height, self.width, self.channels)
+    }
+}
+
+/// Labelled images of one shape: at least one, each with a label below the number of classes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    name: String,
+    shape: ImageShape,
+    images: Vec<u8>,
+    labels: Vec<u32>,
+    classes: Vec<String>,
+}
+
+impl Dataset {
+    /// A data set of `labels.len()` examples.
+    ///
+    /// # Shapes
+    /// `images`: `[n, height, width, channels]`, 0 to 255; `labels`: `[n]`, indices into `classes`.
+    ///
+    /// # Errors
+    /// If there are no examples, a dimension is zero, the counts disagree, or a label has no class.
+    pub fn new(
+        name: impl Into<String>,
+        shape: ImageShape,
+        images: Vec<u8>,
+        labels: Vec<u32>,
+        classes: Vec<String>,
+    ) -> Result<Self, DataError> {
+        let name = name.into();
+        match check(shape, &images, &labels, classes.len()) {
+            Ok(()) => Ok(Self { name, shape, images, labels, classes }),
+            Err(problem) => Err(problem.at_name(&name)),
+        }
+    }
+
+    /// Name for reports, such as `mnist/train`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Shape of every image.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
+    /// Every image's bytes, `[n, height, width, channels]`.
+    pub fn images(&self) -> &[u8] {
+        &self.images
+    }
+
+    /// Every example's class index, `[n]`.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// Names of the classes; a label is an index into these.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Number of examples, at least 1.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Always false: a data set has examples.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Bytes of one image, at least 1.
+    pub fn image_len(&self) -> usize {
+        self.images.len() / self.labels.len()
+    }
+
+    /// The bytes of example `i`, `[height, width, channels]`.
+    ///
+    /// # Panics
+    /// If `i >= len()`, like an index into a slice.
+    pub fn image(&self, i: usize) -> &[u8] {
+        assert!(i < self.len(), "image {i} of {}", self.len());
+        let len = self.image_len();
+        &self.images[i * len..][..len]
+    }
+
+    /// A copy of the first `n` examples, with the same classes; all of them if there are no more than `n`.
+    ///
+    /// # Errors
+    /// If `n` is 0.
+    pub fn head(&self, n: usize) -> Result<Self, DataError> {
+        let n = n.min(self.len());
+        let images = self.images[..n * self.image_len()].to_vec();
+        Self::new(self.name.clone(), self.shape, images, self.labels[..n].to_vec(), self.classes.clone())
+    }
+}
+
+fn check(shape: ImageShape, images: &[u8], labels: &[u32], classes: usize) -> Result<(), Problem> {
+    if shape.is_empty() {
+        return Err(Problem::ZeroShape { shape });
+    }
+    if labels.is_empty() {
+        return Err(Problem::Empty);
+    }
+    if shape.bytes_of(labels.len()) != images.len() as u128 {
+        return Err(Problem::ImageBytes { found: images.len(), count: labels.len(), shape });
+    }
+    check_labels(labels, classes)
+}
+
+/// That every label is below `classes`.
+pub(super) fn check_labels(labels: &[u32], classes: usize) -> Result<(), Problem> {
+    match labels.iter().position(|&label| label as usize >= classes) {
+        Some(index) => Err(Problem::Label { index, label: labels[index], classes }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{message, shape};
+    use super::*;
+
+    fn two(shape: ImageShape, images: usize, labels: &[u32]) -> Result<Dataset, DataError> {
+        let images = (0..images).map(|i| i as u8).collect();
+        Dataset::new("tiny", shape, images, labels.to_vec(), vec!["cat".into(), "dog".into()])
+    }
+
+    #[test]
+    fn shape_displays_and_counts_its_bytes() {
+        assert_eq!(shape(28, 14, 3).to_string(), "28x14x3");
+        assert_eq!(shape(28, 14, 3).len(), Some(1176));
+        assert_eq!(shape(u32::MAX, u32::MAX, u32::MAX).len(), None);
+        assert!(shape(1, 0, 1).is_empty() && !shape(1, 1, 1).is_empty());
+    }
+
+    #[test]
+    fn examples_are_found_by_index() {
+        let set = two(shape(1, 2, 1), 6, &[0, 1, 1]).unwrap();
+        assert_eq!((set.name(), set.shape(), set.len(), set.image_len()), ("tiny", shape(1, 2, 1), 3, 2));
+        assert_eq!((set.image(0), set.image(2)), (&[0, 1][..], &[4, 5][..]));
+        assert_eq!((set.labels(), set.images().len(), set.classes().len()), (&[0, 1, 1][..], 6, 2));
+        assert!(!set.is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "image 3 of 3")]
+    fn index_past_the_end_panics() {
+        two(shape(1, 2, 1), 6, &[0, 1, 1]).unwrap().image(3);
+    }
+
+    #[test]
+    fn head_takes_at_most_all() {
+        let set = two(shape(1, 2, 1), 6, &[0, 1, 1]).unwrap();
+        let head = set.head(2).unwrap();
+        assert_eq!((head.images(), head.labels()), (&[0, 1, 2, 3][..], &[0, 1][..]));
+        assert_eq!(set.head(3).unwrap(), set);
+        assert_eq!(set.head(usize::MAX).unwrap(), set);
+        assert_eq!(message(set.head(0)), "tiny: no examples, expected at least one");
+    }
+
+    #[test]
+    fn invariants_are_checked() {
+        let text = |shape, images, labels: &[u32]| message(two(shape, images, labels));
+        assert!(text(shape(1, 2, 1), 5, &[0, 1]).contains("5 bytes of images, expected 2 images of 1x2x1"));
+        assert!(text(shape(1, 2, 1), 6, &[0, 1]).contains("6 bytes of images"));
+        assert!(text(shape(0, 2, 1), 0, &[0]).contains("0x2x1 holds no pixels"));
+        assert!(text(shape(1, 2, 1), 0, &[]).contains("no examples"));
+        assert!(
+            text(shape(1, 2, 1), 4, &[0, 2])
+                .contains("label 2 at index 1, expected less than the number of classes, 2")
+        );
+        assert!(text(shape(u32::MAX, u32::MAX, u32::MAX), 4, &[0]).contains("4 bytes of images"));
+    }
+}

@@ -1,0 +1,71 @@
+//! What lies in a folder.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::{At, DataError, Problem};
+
+/// A file or folder.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Last part of the path.
+    pub name: OsString,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Whether it is a folder, or a link to one.
+    pub is_dir: bool,
+}
+
+/// What lies in `dir`, without hidden files, sorted by name: the operating system's order differs between machines.
+pub(super) fn entries(dir: &Path) -> Result<Vec<Entry>, DataError> {
+    let metadata = dir.metadata().map_err(|cause| missing_or(cause).at(dir))?;
+    if !metadata.is_dir() {
+        return Err(Problem::NotFolder.at(dir));
+    }
+    let mut entries = Vec::new();
+    for entry in dir.read_dir().at(dir)? {
+        let entry = entry.at(dir)?;
+        let (name, path) = (entry.file_name(), entry.path());
+        if !name.as_encoded_bytes().starts_with(b".") {
+            let is_dir = path.metadata().at(&path)?.is_dir();
+            entries.push(Entry { name, path, is_dir });
+        }
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+/// That `path` is a regular file; to open a pipe would wait for its writer for ever.
+pub(super) fn check_file(path: &Path) -> Result<(), DataError> {
+    if path.metadata().at(path)?.is_file() { Ok(()) } else { Err(Problem::NotFile.at(path)) }
+}
+
+fn missing_or(cause: io::Error) -> Problem {
+    if cause.kind() == io::ErrorKind::NotFound { Problem::Missing } else { cause.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn entries_are_sorted_and_hidden_ones_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b", "a", ".hidden", "c"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        fs::create_dir(dir.path().join("B")).unwrap();
+        let found = entries(dir.path()).unwrap();
+        let names: Vec<_> = found.iter().map(|entry| (entry.name.to_str().unwrap(), entry.is_dir)).collect();
+        assert_eq!(names, [("B", true), ("a", false), ("b", false), ("c", false)]);
+    }
+
+    #[test]
+    fn folder_is_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(check_file(dir.path()).unwrap_err().problem, Problem::NotFile));
+        assert!(matches!(check_file(&dir.path().join("x")).unwrap_err().problem, Problem::Io { .. }));
+    }
+}

@@ -1,0 +1,74 @@
+//! What can go wrong between a configuration and a trained network.
+
+use crate::data::DataError;
+use std::path::PathBuf;
+use thiserror::Error;
+use tilegrad_kernels::ShapeError;
+use tilegrad_runtime::RuntimeError;
+
+/// An error of a configuration, a network, a checkpoint or a training run.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// A value of the configuration that cannot be.
+    #[error("{place}: {problem}")]
+    Config {
+        /// File and table, such as `mnist.toml: [network]`.
+        place: String,
+        /// What was expected, what was found, and what to try.
+        problem: String,
+    },
+    /// A layer that does not fit what comes before it.
+    #[error("layer `{layer}`: {problem}")]
+    Layer {
+        /// Name of the layer.
+        layer: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// Data that does not fit the network.
+    #[error("{0}")]
+    Mismatch(String),
+    /// A checkpoint that cannot be used.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file that could not be read or written.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried and what the system said.
+        problem: String,
+    },
+    /// The loss or a parameter is no longer a number.
+    #[error(
+        "the {what} of step {step} is not finite; the last good checkpoint was kept. \
+         Try a smaller learning rate (--lr)"
+    )]
+    NotFinite {
+        /// `loss`, or the name of a parameter.
+        what: String,
+        /// The training step, counted from 1.
+        step: u32,
+    },
+    /// A call whose shapes do not agree.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// Data that could not be loaded.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A device that could not do it.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+impl ModelError {
+    /// A configuration error at `place`.
+    pub(crate) fn config(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Config { place: place.into(), problem: problem.into() }
+    }
+}

@@ -1,0 +1,58 @@
+//! Ops: the differentiable operations. Each records its forward calls, and in the reverse pass the calls of its
+//! gradients; what it needs then, it keeps.
+
+mod add;
+mod conv2d;
+mod dense;
+mod flatten;
+pub(crate) mod loss;
+mod pool;
+mod product;
+mod recorder;
+mod relu;
+
+pub(crate) use recorder::Recorder;
+
+use crate::ModelError;
+use crate::network::{Layer, Network, Node, Shape};
+use tilegrad_kernels::Slice;
+
+/// A differentiable operation of one layer.
+pub(crate) trait Op {
+    /// Records the forward calls and returns the output.
+    fn forward(&mut self, recorder: &mut Recorder, inputs: &[Slice]) -> Result<Slice, ModelError>;
+
+    /// Records the gradients of the op's parameters, and of each input that `wanted` asks for, given the
+    /// gradient of the output.
+    fn backward(
+        &self,
+        recorder: &mut Recorder,
+        d_output: &Slice,
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Slice>>, ModelError>;
+}
+
+/// The op of a layer for batches of `batch` examples.
+pub(crate) fn op_of(network: &Network, node: &Node, batch: u32) -> Result<Box<dyn Op>, ModelError> {
+    let input = network.shape_of(node.inputs[0]);
+    let misfit = || ModelError::Layer { layer: node.name.clone(), problem: format!("does not take {input}") };
+    Ok(match (&node.layer, input) {
+        (Layer::Conv2d { filters, activation, .. }, Shape::Image(image)) => {
+            let window = node.layer.window(batch, image).ok_or_else(misfit)?;
+            Box::new(conv2d::Conv2d::new(&node.name, window, *filters, *activation)?)
+        }
+        (Layer::MaxPool { .. }, Shape::Image(image)) => {
+            Box::new(pool::MaxPool::new(node.layer.window(batch, image).ok_or_else(misfit)?))
+        }
+        (Layer::AvgPool { .. } | Layer::GlobalAvgPool, Shape::Image(image)) => {
+            Box::new(pool::AvgPool::new(node.layer.window(batch, image).ok_or_else(misfit)?))
+        }
+        (Layer::Dense { units, activation, .. }, Shape::Vector(inputs)) => {
+            Box::new(dense::Dense::new(&node.name, batch, inputs, *units, *activation))
+        }
+        (Layer::Relu, _) => Box::new(relu::Relu::default()),
+        (Layer::Flatten, _) => Box::new(flatten::Flatten),
+        (Layer::Add, _) => Box::new(add::Add),
+        _ => return Err(misfit()),
+    })
+}

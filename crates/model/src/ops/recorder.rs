@@ -1,0 +1,109 @@
+//! Records calls into a graph on behalf of ops.
+
+use crate::ModelError;
+use crate::parameters::ParameterSet;
+use std::collections::HashMap;
+use tilegrad_kernels::{Call, Element, ShapeError, Slice, add};
+use tilegrad_runtime::{Graph, Purpose};
+
+/// A graph being recorded, with the blocks that every op shares.
+pub(crate) struct Recorder {
+    graph: Graph,
+    parameters: ParameterSet,
+    values: Slice,
+    gradients: Option<Slice>,
+    scope: String,
+    names: HashMap<String, u32>,
+}
+
+impl Recorder {
+    /// A recorder over new blocks for `parameters`, with gradients if it is to `train`.
+    pub fn new(parameters: ParameterSet, train: bool) -> Self {
+        let mut graph = Graph::new();
+        let len = parameters.len();
+        let values = graph.external("parameters", len, Element::F32, Purpose::Parameters);
+        let gradients = train.then(|| graph.external("gradients", len, Element::F32, Purpose::Gradients));
+        Self { graph, parameters, values, gradients, scope: String::new(), names: HashMap::new() }
+    }
+
+    /// The whole parameter block.
+    pub fn values(&self) -> &Slice {
+        &self.values
+    }
+
+    /// The whole gradient block, when training.
+    pub fn gradients(&self) -> Option<&Slice> {
+        self.gradients.as_ref()
+    }
+
+    /// Starts the calls of a layer in one direction.
+    pub fn enter(&mut self, layer: &str, direction: &str) {
+        self.scope = format!("{layer} {direction}").trim().to_owned();
+    }
+
+    /// The values of a parameter.
+    pub fn parameter(&self, name: &str) -> Result<Slice, ModelError> {
+        let found = self.parameters.slice(&self.values, name);
+        found.ok_or_else(|| ModelError::Mismatch(format!("the network has no parameter `{name}`")))
+    }
+
+    /// Where the gradient of a parameter goes.
+    pub fn gradient(&self, name: &str) -> Result<Slice, ModelError> {
+        let block = self.gradients.as_ref();
+        let found = block.and_then(|block| self.parameters.slice(block, name));
+        let found = found.map(|slice| slice.part(&format!("d_{name}"), 0, slice.len));
+        found.ok_or_else(|| ModelError::Mismatch(format!("there is no gradient of `{name}`")))
+    }
+
+    /// A buffer from outside.
+    pub fn external(&mut self, name: &str, len: usize, element: Element, purpose: Purpose) -> Slice {
+        self.graph.external(name, len, element, purpose)
+    }
+
+    /// A new float buffer between layers, named after the current layer.
+    pub fn activation(&mut self, role: &str, len: usize) -> Slice {
+        self.transient(role, len, Element::F32, Purpose::Activation)
+    }
+
+    /// A new float buffer within a layer.
+    pub fn scratch(&mut self, role: &str, len: usize) -> Slice {
+        self.transient(role, len, Element::F32, Purpose::Scratch)
+    }
+
+    /// A new integer buffer that the reverse pass will need.
+    pub fn integers(&mut self, role: &str, len: usize) -> Slice {
+        self.transient(role, len, Element::U32, Purpose::Activation)
+    }
+
+    fn transient(&mut self, role: &str, len: usize, element: Element, purpose: Purpose) -> Slice {
+        let layer = self.scope.split(' ').next().unwrap_or_default();
+        let stem = if layer.is_empty() { role.to_owned() } else { format!("{layer}.{role}") };
+        let uses = self.names.entry(stem.clone()).or_default();
+        *uses += 1;
+        let name = if *uses == 1 { stem } else { format!("{stem}#{uses}") };
+        self.graph.transient(&name, len, element, purpose)
+    }
+
+    /// Appends a call of the current layer.
+    pub fn push(&mut self, call: Result<Call, ShapeError>) -> Result<(), ModelError> {
+        self.graph.push(&self.scope, call?);
+        Ok(())
+    }
+
+    /// `a + b` in a new buffer.
+    pub fn sum(&mut self, a: &Slice, b: &Slice, role: &str) -> Result<Slice, ModelError> {
+        let y = self.activation(role, a.len);
+        self.push(add::call(add::Io { a: a.clone(), b: b.clone(), y: y.clone() }, a.len as u32))?;
+        Ok(y)
+    }
+
+    /// Makes `value` readable from outside after a run.
+    pub fn keep(&mut self, value: &Slice) {
+        self.graph.keep(value);
+    }
+
+    /// The graph, when everything is recorded.
+    pub fn finish(self) -> Graph {
+        self.graph
+    }
+}

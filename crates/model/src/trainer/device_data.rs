@@ -1,0 +1,66 @@
+//! Data on the device: images as bytes, four to a word, and labels. It is uploaded once.
+
+use crate::data::Dataset;
+use crate::program::DataSize;
+use crate::{Config, ModelError, Shape};
+use tilegrad_runtime::{Device, Memory};
+
+/// A data set on a device.
+#[derive(Debug, Clone)]
+pub struct DeviceData {
+    pub images: Memory,
+    pub labels: Memory,
+    examples: u32,
+}
+
+impl DeviceData {
+    /// Uploads `data` after checking that it fits the network.
+    pub fn upload(device: &Device, config: &Config, data: &Dataset) -> Result<Self, ModelError> {
+        check(config, data)?;
+        let images = device.upload("images", &pack(data.images()))?;
+        let labels = device.upload("labels", data.labels())?;
+        Ok(Self { images, labels, examples: data.len() as u32 })
+    }
+
+    pub fn size(&self, indices: usize) -> DataSize {
+        DataSize { examples: self.examples, indices: indices as u32 }
+    }
+}
+
+fn check(config: &Config, data: &Dataset) -> Result<(), ModelError> {
+    let network = &config.network;
+    if Shape::Image(data.shape()) != network.input_shape() {
+        let problem = format!("{} has images of {}, the network takes {}", data.name(), data.shape(), network.input());
+        return Err(ModelError::Mismatch(problem));
+    }
+    if data.classes().len() > network.outputs() as usize {
+        let (classes, outputs) = (data.classes().len(), network.outputs());
+        let problem = format!(
+            "{} has {classes} classes, the network has {outputs} outputs; give its last layer {classes} units",
+            data.name()
+        );
+        return Err(ModelError::Mismatch(problem));
+    }
+    if u32::try_from(data.len()).is_err() {
+        return Err(ModelError::Mismatch(format!("{} has more than 2^32 examples", data.name())));
+    }
+    Ok(())
+}
+
+/// Bytes as little-endian words, the last one filled up with zeros.
+fn pack(bytes: &[u8]) -> Vec<u32> {
+    let words = bytes.chunks(4).map(|chunk| {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u32::from_le_bytes(word)
+    });
+    words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn bytes_are_packed_from_the_low_end() {
+        assert_eq!(super::pack(&[1, 2, 3, 4, 5]), [0x0403_0201, 5]);
+    }
+}

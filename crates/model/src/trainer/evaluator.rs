@@ -1,0 +1,103 @@
+//! Evaluation and prediction: forward passes over labelled and unlabelled data.
+
+use super::Trainer;
+use super::device_data::DeviceData;
+use crate::data::Dataset;
+use crate::{Mode, ModelError, Program};
+use tilegrad_kernels::state::{Metrics, StepState};
+use tilegrad_runtime::{Device, Memory, Plan};
+
+/// Loss and accuracy on labelled data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// Mean loss of the examples.
+    pub loss: f64,
+    /// Share of the examples classified right.
+    pub accuracy: f64,
+}
+
+/// An evaluation that can be repeated as the parameters change.
+#[derive(Debug)]
+pub struct Evaluator {
+    device: Device,
+    plan: Plan,
+    state: Memory,
+    metrics: Memory,
+    fresh: StepState,
+    batches: u32,
+}
+
+impl Evaluator {
+    pub(super) fn new(trainer: &Trainer, data: &DeviceData, indices: &[u32]) -> Result<Self, ModelError> {
+        let device = &trainer.device;
+        let batch = trainer.config.train.batch;
+        let program = Program::record(&trainer.config, Mode::Evaluate, batch, data.size(indices.len()))?;
+        let fresh = StepState { count: indices.len() as u32, ..trainer.config.optimiser.initial_state(0) };
+        let state = device.upload("evaluation state", &fresh.to_words())?;
+        let metrics = device.alloc("evaluation metrics", Metrics::WORDS)?;
+        let indices_memory = device.upload("evaluation indices", indices)?;
+        let mut external = vec![
+            (&program.parameters, &trainer.parameters),
+            (&program.images, &data.images),
+            (&program.labels, &data.labels),
+            (&program.indices, &indices_memory),
+            (&program.state, &state),
+        ];
+        external.extend(program.metrics.as_ref().map(|slice| (slice, &metrics)));
+        let plan = device.prepare(&program.graph, &external)?;
+        let batches = (indices.len() as u32).div_ceil(batch);
+        Ok(Self { device: device.clone(), plan, state, metrics, fresh, batches })
+    }
+
+    /// Loss and accuracy with the parameters as they are now.
+    ///
+    /// # Errors
+    /// [`ModelError::Runtime`] if the device is lost.
+    pub fn run(&self) -> Result<Evaluation, ModelError> {
+        self.device.write(&self.state, 0, &self.fresh.to_words())?;
+        self.device.write(&self.metrics, 0, &[0; Metrics::WORDS])?;
+        for _ in 0..self.batches {
+            self.plan.run(1)?;
+        }
+        let words = self.device.read(&self.metrics)?;
+        let metrics = Metrics::from_words(&words).unwrap_or_default();
+        Ok(Evaluation { loss: metrics.loss(), accuracy: metrics.accuracy() })
+    }
+}
+
+/// Outputs of every example of `data`.
+pub(super) fn predict(trainer: &Trainer, data: &Dataset) -> Result<Vec<Vec<f32>>, ModelError> {
+    let device = &trainer.device;
+    let batch = trainer.config.train.batch.min(data.len() as u32);
+    let on_device = DeviceData::upload(device, &trainer.config, data)?;
+    let program = Program::record(&trainer.config, Mode::Predict, batch, on_device.size(data.len()))?;
+    let Some(output) = &program.output else {
+        return Err(ModelError::Mismatch("the network has no output".into()));
+    };
+    let mut state = StepState { count: data.len() as u32, ..trainer.config.optimiser.initial_state(0) };
+    let state_memory = device.upload("prediction state", &state.to_words())?;
+    let indices = device.upload("prediction indices", &(0..data.len() as u32).collect::<Vec<u32>>())?;
+    let outputs = device.alloc("outputs", output.len)?;
+    let external = [
+        (&program.parameters, &trainer.parameters),
+        (&program.images, &on_device.images),
+        (&program.labels, &on_device.labels),
+        (&program.indices, &indices),
+        (&program.state, &state_memory),
+        (output, &outputs),
+    ];
+    let plan = device.prepare(&program.graph, &external)?;
+    let classes = trainer.config.network.outputs() as usize;
+    let mut rows = Vec::with_capacity(data.len());
+    for number in 0..(data.len() as u32).div_ceil(batch) {
+        state.batch = number;
+        device.write(&state_memory, 0, &state.to_words())?;
+        plan.run(1)?;
+        let words = device.read(&outputs)?;
+        let valid = state.valid_rows(batch) as usize;
+        rows.extend(
+            words.chunks_exact(classes).take(valid).map(|row| row.iter().map(|w| f32::from_bits(*w)).collect()),
+        );
+    }
+    Ok(rows)
+}

@@ -1,0 +1,223 @@
+//! The training loop: fit, evaluate, predict, and checkpoints to go on from.
+
+mod device_data;
+mod evaluator;
+mod fit;
+mod record;
+
+pub use evaluator::{Evaluation, Evaluator};
+pub use fit::Observer;
+pub use record::{EpochRecord, Progress};
+
+use crate::data::Dataset;
+use crate::{Checkpoint, Config, ModelError, Report, metrics};
+use device_data::DeviceData;
+use std::path::Path;
+use tilegrad_kernels::state::StepState;
+use tilegrad_runtime::{Device, Memory};
+
+/// A network on a device, with its optimiser.
+#[derive(Debug)]
+pub struct Trainer {
+    device: Device,
+    config: Config,
+    classes: Vec<String>,
+    parameters: Memory,
+    gradients: Memory,
+    optimiser: Vec<Memory>,
+    state: Memory,
+    epoch: u32,
+    best: Option<(f64, f64)>,
+}
+
+impl Trainer {
+    /// A network with initial weights on `device`.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] for settings that cannot be, [`ModelError::Runtime`] if the device has no room.
+    pub fn new(device: Device, config: Config) -> Result<Self, ModelError> {
+        config.check("configuration")?;
+        let parameters = config.network.parameters();
+        let checkpoint = Checkpoint {
+            classes: (0..config.network.outputs()).map(|class| class.to_string()).collect(),
+            epoch: 0,
+            best: None,
+            state: config.optimiser.initial_state(config.train.seed),
+            parameters: parameters.initial(config.train.seed),
+            optimiser: config.optimiser.blocks().iter().map(|_| vec![0.0; parameters.len()]).collect(),
+            config,
+        };
+        Self::resume(device, checkpoint)
+    }
+
+    /// The training that `checkpoint` holds, ready to go on.
+    ///
+    /// # Errors
+    /// [`ModelError::Runtime`] if the device has no room.
+    pub fn resume(device: Device, checkpoint: Checkpoint) -> Result<Self, ModelError> {
+        let Checkpoint { config, classes, epoch, best, state, parameters, optimiser } = checkpoint;
+        let upload = |name: &str, block: &[f32]| device.upload(name, bytemuck::cast_slice(block));
+        let blocks = config.optimiser.blocks().iter().zip(&optimiser);
+        Ok(Self {
+            parameters: upload("parameters", &parameters)?,
+            gradients: device.alloc("gradients", parameters.len())?,
+            optimiser: blocks.map(|(name, block)| upload(name, block)).collect::<Result<_, _>>()?,
+            state: device.upload("state", &state.to_words())?,
+            device,
+            config,
+            classes,
+            epoch,
+            best,
+        })
+    }
+
+    /// The device that it runs on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What is trained and how.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Names of the classes, one per output.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Passes over the data done.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Trains up to another number of passes than configured; what was done counts.
+    pub fn set_epochs(&mut self, epochs: u32) {
+        self.config.train.epochs = epochs;
+    }
+
+    /// Goes on with another learning rate.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] if it is not a positive number.
+    pub fn set_learning_rate(&mut self, value: f32) -> Result<(), ModelError> {
+        self.config.optimiser = self.config.optimiser.with_learning_rate(value);
+        self.config.check("learning rate")?;
+        let place = StepState::FIELDS.iter().position(|field| field.name == "learning_rate").unwrap_or(0);
+        Ok(self.device.write(&self.state, place, &[value.to_bits()])?)
+    }
+
+    /// Gives the parameter called `name` other values.
+    ///
+    /// # Errors
+    /// [`ModelError::Mismatch`] if there is no such parameter or it has another length.
+    pub fn set_parameter(&mut self, name: &str, values: &[f32]) -> Result<(), ModelError> {
+        let set = self.config.network.parameters();
+        let spec = set.find(name).ok_or_else(|| ModelError::Mismatch(format!("no parameter is called `{name}`")))?;
+        if spec.len() != values.len() {
+            let problem = format!("`{name}` has {} elements, got {}", spec.len(), values.len());
+            return Err(ModelError::Mismatch(problem));
+        }
+        Ok(self.device.write(&self.parameters, spec.offset, bytemuck::cast_slice(values))?)
+    }
+
+    /// Name, shape and values of every parameter.
+    ///
+    /// # Errors
+    /// [`ModelError::Runtime`] if the device is lost.
+    pub fn parameters(&self) -> Result<Vec<(String, Vec<u32>, Vec<f32>)>, ModelError> {
+        self.named(&self.parameters)
+    }
+
+    /// Name, shape and values of every gradient of the last step.
+    ///
+    /// # Errors
+    /// [`ModelError::Runtime`] if the device is lost.
+    pub fn gradients(&self) -> Result<Vec<(String, Vec<u32>, Vec<f32>)>, ModelError> {
+        self.named(&self.gradients)
+    }
+
+    fn named(&self, block: &Memory) -> Result<Vec<(String, Vec<u32>, Vec<f32>)>, ModelError> {
+        let block = self.read_floats(block)?;
+        let set = self.config.network.parameters();
+        let named = set
+            .specs()
+            .iter()
+            .map(|spec| (spec.name.clone(), spec.shape.clone(), block[spec.offset..spec.offset + spec.len()].to_vec()));
+        Ok(named.collect())
+    }
+
+    fn read_floats(&self, memory: &Memory) -> Result<Vec<f32>, ModelError> {
+        Ok(self.device.read(memory)?.into_iter().map(f32::from_bits).collect())
+    }
+
+    /// The step state on the device.
+    pub(crate) fn read_state(&self) -> Result<StepState, ModelError> {
+        let words = self.device.read(&self.state)?;
+        StepState::from_words(&words).ok_or_else(|| ModelError::Mismatch("the step state has another length".into()))
+    }
+
+    /// Everything that is needed to go on from here.
+    ///
+    /// # Errors
+    /// [`ModelError::NotFinite`] if a parameter is no longer a number: such a checkpoint helps nobody.
+    pub fn checkpoint(&self) -> Result<Checkpoint, ModelError> {
+        let state = self.read_state()?;
+        let parameters = self.read_floats(&self.parameters)?;
+        for spec in self.config.network.parameters().specs() {
+            if parameters[spec.offset..spec.offset + spec.len()].iter().any(|value| !value.is_finite()) {
+                return Err(ModelError::NotFinite { what: format!("parameter `{}`", spec.name), step: state.step });
+            }
+        }
+        let optimiser = self.optimiser.iter().map(|block| self.read_floats(block)).collect::<Result<_, _>>()?;
+        let (config, classes, epoch, best) = (self.config.clone(), self.classes.clone(), self.epoch, self.best);
+        Ok(Checkpoint { config, classes, epoch, best, state, parameters, optimiser })
+    }
+
+    /// Saves [`Trainer::checkpoint`] to a file.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::checkpoint`] and of [`Checkpoint::save`].
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        self.checkpoint()?.save(path)
+    }
+
+    /// Loss and accuracy on labelled data, summed up on the device.
+    ///
+    /// # Errors
+    /// [`ModelError::Mismatch`] if the images or classes do not fit the network.
+    pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation, ModelError> {
+        let all: Vec<u32> = (0..data.len() as u32).collect();
+        self.evaluator(data, &all)?.run()
+    }
+
+    /// An evaluation that can be repeated as the parameters change, over the examples of `data` named by
+    /// `indices`.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::evaluate`].
+    pub fn evaluator(&self, data: &Dataset, indices: &[u32]) -> Result<Evaluator, ModelError> {
+        let data = DeviceData::upload(&self.device, &self.config, data)?;
+        Evaluator::new(self, &data, indices)
+    }
+
+    /// Outputs of the network, `data.len() × classes`, in order.
+    ///
+    /// # Errors
+    /// [`ModelError::Mismatch`] if the images do not fit the network.
+    pub fn predict(&self, data: &Dataset) -> Result<Vec<Vec<f32>>, ModelError> {
+        evaluator::predict(self, data)
+    }
+
+    /// The full figures on labelled data, from the outputs of every example.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::predict`].
+    pub fn report(&self, data: &Dataset) -> Result<Report, ModelError> {
+        let outputs = self.predict(data)?;
+        let predictions: Vec<u32> = outputs.iter().map(|row| metrics::argmax(row)).collect();
+        let loss_of = |(row, &label): (&Vec<f32>, &u32)| self.config.train.loss.of(row, label);
+        let loss = outputs.iter().zip(data.labels()).map(loss_of).sum::<f64>() / data.len().max(1) as f64;
+        Ok(Report::new(&self.classes, data.labels(), &predictions, loss))
+    }
+}
