@@ -14,8 +14,8 @@ struct StepState {
     count: u32,
     seed: u32,
     learning_rate: f32,
-    beta1_power: f32,
-    beta2_power: f32,
+    beta1_gap: f32,
+    beta2_gap: f32,
     epoch: u32,
 }
 
@@ -39,7 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 
     let p = param[i];
     let decayed = p - state.learning_rate * weight_decay * p;
-    let unbiased_mean = mean / (1.0 - state.beta1_power);
-    let unbiased_square = square / (1.0 - state.beta2_power);
+    let unbiased_mean = mean / (state.beta1_gap + (1.0 - beta1));
+    let unbiased_square = square / (state.beta2_gap + (1.0 - beta2));
     param[i] = decayed - state.learning_rate * unbiased_mean / (sqrt(unbiased_square) + epsilon);
 }

@@ -12,8 +12,8 @@ struct StepState {
     count: u32,
     seed: u32,
     learning_rate: f32,
-    beta1_power: f32,
-    beta2_power: f32,
+    beta1_gap: f32,
+    beta2_gap: f32,
     epoch: u32,
 }
 
@@ -59,6 +59,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
     state.step += 1u;
     state.batch += 1u;
-    state.beta1_power *= beta1;
-    state.beta2_power *= beta2;
+    // An addition, then a product: there is no multiply-add that a compiler could fuse.
+    state.beta1_gap = beta1 * (state.beta1_gap + (1.0 - beta1));
+    state.beta2_gap = beta2 * (state.beta2_gap + (1.0 - beta2));
 }

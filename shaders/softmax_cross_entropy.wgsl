@@ -12,8 +12,8 @@ struct StepState {
     count: u32,
     seed: u32,
     learning_rate: f32,
-    beta1_power: f32,
-    beta2_power: f32,
+    beta1_gap: f32,
+    beta2_gap: f32,
     epoch: u32,
 }
 

@@ -4,7 +4,7 @@
 //! `m = beta1*m + (1 - beta1)*grad`, `v = beta2*v + (1 - beta2)*grad²`, then
 //! `param -= lr*weight_decay*param` and
 //! `param -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)`.
-//! The learning rate and the powers come from the step state. A weight decay of 0 is plain Adam.
+//! The learning rate and the bias corrections come from the step state. A weight decay of 0 is plain Adam.
 //!
 //! # Shapes
 //! `grad`, `param`, `m` and `v [count]`, `state` a `StepState`.
@@ -25,7 +25,7 @@ use crate::state::StepState;
 buffers! {
     /// Gradients.
     grad: Read<f32>,
-    /// Learning rate and powers of the betas.
+    /// Learning rate and bias corrections.
     state: Read<u32>,
     /// Parameters.
     param: Write<f32>,
@@ -103,7 +103,8 @@ fn reference(p: Params, io: Host<'_>) {
     let state = StepState::bound(io.state);
     let [beta1, beta2, epsilon, weight_decay] = [p.beta1, p.beta2, p.epsilon, p.weight_decay].map(f64::from);
     let learning_rate = f64::from(state.learning_rate);
-    let (correction1, correction2) = (1.0 - f64::from(state.beta1_power), 1.0 - f64::from(state.beta2_power));
+    let correction1 = f64::from(state.beta1_gap) + (1.0 - beta1);
+    let correction2 = f64::from(state.beta2_gap) + (1.0 - beta2);
     (io.grad, io.param, io.m, io.v).into_par_iter().for_each(|(grad, param, m, v)| {
         let grad = f64::from(*grad);
         let mean = beta1 * f64::from(*m) + (1.0 - beta1) * grad;
@@ -142,8 +143,8 @@ mod tests {
         let settings = Settings { count: 4, beta1: 0.5, beta2: 0.75, epsilon: 1.0, weight_decay };
         let state = StepState {
             learning_rate: 0.5,
-            beta1_power: 0.5,
-            beta2_power: 0.75,
+            beta1_gap: 0.0,
+            beta2_gap: 0.0,
             ..crate::contract::example_state(0, 1)
         };
         let (mut param, mut m, mut v) = ([8.0, 8.0, 8.0, 8.0], [0.0; 4], [0.0; 4]);

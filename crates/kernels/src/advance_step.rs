@@ -4,7 +4,7 @@
 //! With `valid` the rows of this batch that hold examples and `loss = Σ row_metrics[i, 0]` over them in order:
 //! `metrics.loss_sum += loss`, `metrics.hits += Σ row_metrics[i, 1]`, `metrics.seen += valid`; if `loss` is not
 //! finite for the first time, `metrics.first_bad = state.step + 1`. Then `step` and `batch` go up by one, and the
-//! powers of the betas are multiplied by them.
+//! bias corrections of the next update follow: `gap = beta * (gap + (1 - beta))`.
 //!
 //! # Shapes
 //! `row_metrics [batch, 2]`, `state` a `StepState`, `metrics` a `Metrics`.
@@ -33,9 +33,9 @@ buffers! {
 params! {
     /// Rows of a batch.
     batch: u32,
-    /// Factor of `beta1_power`.
+    /// Decay of the mean of the gradients; moves `beta1_gap` on.
     beta1: f32,
-    /// Factor of `beta2_power`.
+    /// Decay of the mean of their squares; moves `beta2_gap` on.
     beta2: f32,
 }
 
@@ -104,8 +104,8 @@ fn reference(p: Params, io: Host<'_>) {
     }
     state.step += 1;
     state.batch += 1;
-    state.beta1_power *= p.beta1;
-    state.beta2_power *= p.beta2;
+    state.beta1_gap = p.beta1 * (state.beta1_gap + (1.0 - p.beta1));
+    state.beta2_gap = p.beta2 * (state.beta2_gap + (1.0 - p.beta2));
 }
 
 fn cases() -> Vec<Case> {
@@ -156,8 +156,9 @@ mod tests {
         let (state, metrics) = advance([0.5, 1.0, 0.25, 1.0], 2, before);
         assert_eq!(metrics, Metrics { loss_sum: 1.75, hits: 3, seen: 4, first_bad: 0 });
         let start = crate::contract::example_state(0, 2);
-        let (beta1_power, beta2_power) = (start.beta1_power * 0.5, start.beta2_power * 0.25);
-        assert_eq!(state, StepState { step: start.step + 1, batch: 1, beta1_power, beta2_power, ..start });
+        let beta1_gap = 0.5 * (start.beta1_gap + 0.5);
+        let beta2_gap = 0.25 * (start.beta2_gap + 0.75);
+        assert_eq!(state, StepState { step: start.step + 1, batch: 1, beta1_gap, beta2_gap, ..start });
     }
 
     #[test]

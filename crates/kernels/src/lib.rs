@@ -11,8 +11,8 @@ pub mod state;
 pub mod window;
 
 pub use contract::{
-    Access, Binding, BufferId, Call, Case, CaseBuffer, Cost, Element, Family, Field, FieldType, Kernel, Operand,
-    POISON, Read, ShapeError, Slice, Threads, Tile, Tolerance, Variant, Write, hash, volume,
+    Access, Binding, BufferId, Call, Case, CaseBuffer, Cost, Element, Family, Field, FieldType, HostFunction, Kernel,
+    Operand, POISON, Read, ShapeError, Slice, Threads, Tile, Tolerance, Variant, Write, hash, volume,
 };
 
 /// Declares the kernel modules and the list of them.

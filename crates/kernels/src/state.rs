@@ -19,10 +19,11 @@ pub struct StepState {
     pub seed: u32,
     /// Learning rate of the next update.
     pub learning_rate: f32,
-    /// `beta1^t` of the next update, with t counted from 1.
-    pub beta1_power: f32,
-    /// `beta2^t` of the next update, with t counted from 1.
-    pub beta2_power: f32,
+    /// `beta1 - beta1^t` of the next update, with t counted from 1. `1 - beta1^t` is this plus `1 - beta1`.
+    /// A power of beta near one would lose in f32 what the subtraction is about: `1 - 0.999^2` its last five digits.
+    pub beta1_gap: f32,
+    /// `beta2 - beta2^t` of the next update, likewise.
+    pub beta2_gap: f32,
     /// Passes over the data done.
     pub epoch: u32,
 }
@@ -37,8 +38,8 @@ impl StepState {
         Field { name: "count", ty: FieldType::U32 },
         Field { name: "seed", ty: FieldType::U32 },
         Field { name: "learning_rate", ty: FieldType::F32 },
-        Field { name: "beta1_power", ty: FieldType::F32 },
-        Field { name: "beta2_power", ty: FieldType::F32 },
+        Field { name: "beta1_gap", ty: FieldType::F32 },
+        Field { name: "beta2_gap", ty: FieldType::F32 },
         Field { name: "epoch", ty: FieldType::U32 },
     ];
 

@@ -45,7 +45,8 @@ pub use network::{
     Activation, Layer, Network, NetworkBuilder, Node, Padding, Pair, Shape, add, avg_pool, conv2d, dense, flatten,
     global_avg_pool, max_pool, relu,
 };
+pub use ops::LayerProgram;
 pub use optimiser::Optimiser;
 pub use parameters::{ParameterSet, ParameterSpec};
 pub use program::{DataSize, Mode, Program};
-pub use trainer::{EpochRecord, Evaluation, Evaluator, Observer, Progress, Trainer};
+pub use trainer::{EpochRecord, Evaluation, Evaluator, NamedTensor, Observer, Progress, Stepper, Trainer};

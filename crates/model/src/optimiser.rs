@@ -64,7 +64,7 @@ impl Optimiser {
         }
     }
 
-    /// Decay rates that the step state keeps powers of.
+    /// Decay rates whose bias corrections the step state keeps.
     pub(crate) fn betas(&self) -> (f32, f32) {
         match self {
             Self::Adam { beta1, beta2, .. } => (*beta1, *beta2),
@@ -74,8 +74,7 @@ impl Optimiser {
 
     /// The step state before the first step.
     pub(crate) fn initial_state(&self, seed: u32) -> StepState {
-        let (beta1_power, beta2_power) = self.betas();
         let learning_rate = self.learning_rate();
-        StepState { step: 0, batch: 0, count: 0, seed, learning_rate, beta1_power, beta2_power, epoch: 0 }
+        StepState { step: 0, batch: 0, count: 0, seed, learning_rate, beta1_gap: 0.0, beta2_gap: 0.0, epoch: 0 }
     }
 }

@@ -81,7 +81,7 @@ impl Program {
             output: None,
         };
         let (x, y) = program.record_gather(&mut recorder, config, batch, data)?;
-        let (ops, values) = record_forward(&mut recorder, network, batch, x)?;
+        let Forward { ops, values } = record_forward(&mut recorder, network, batch, x)?;
         let output = values.last().cloned().unwrap_or_else(|| program.images.clone());
         match mode {
             Mode::Predict => {
@@ -186,13 +186,15 @@ impl Program {
     }
 }
 
-/// Records every layer; returns the ops and the values, the input first.
-fn record_forward(
-    recorder: &mut Recorder,
-    network: &Network,
-    batch: u32,
-    x: Slice,
-) -> Result<(Vec<Box<dyn Op>>, Vec<Slice>), ModelError> {
+/// The forward pass as recorded.
+struct Forward {
+    ops: Vec<Box<dyn Op>>,
+    /// The input, then the output of each layer.
+    values: Vec<Slice>,
+}
+
+/// Records every layer.
+fn record_forward(recorder: &mut Recorder, network: &Network, batch: u32, x: Slice) -> Result<Forward, ModelError> {
     let mut values = vec![x];
     let mut ops = Vec::new();
     for node in network.nodes() {
@@ -202,7 +204,7 @@ fn record_forward(
         values.push(op.forward(recorder, &inputs)?);
         ops.push(op);
     }
-    Ok((ops, values))
+    Ok(Forward { ops, values })
 }
 
 /// Records every layer's gradients in reverse. The gradient of a value that several layers take is the sum of

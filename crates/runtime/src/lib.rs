@@ -13,7 +13,7 @@ mod graph;
 mod memory_plan;
 mod select;
 
-pub use choice::{AdapterReport, DeviceChoice, DeviceKind};
+pub use choice::{AdapterReport, DeviceChoice, DeviceKind, INSTALL_HINT, Picked, pick};
 pub use device::{Device, DeviceInfo, DeviceOptions, Memory, Plan, Snapshot, adapters};
 pub use error::RuntimeError;
 pub use graph::{Buffer, Graph, Node, Purpose};

@@ -40,8 +40,8 @@ pub(crate) fn example_state(batch: u32, count: u32) -> StepState {
         count,
         seed: 7,
         learning_rate: 1e-3,
-        beta1_power: 0.9f32.powi(5),
-        beta2_power: 0.999f32.powi(5),
+        beta1_gap: 0.9 - 0.9f32.powi(5),
+        beta2_gap: 0.999 - 0.999f32.powi(5),
         epoch: 1,
     }
 }
@@ -58,7 +58,7 @@ impl Case {
     }
 
     /// The buffers after `function` has run on the CPU.
-    pub fn run_on_cpu(&self, function: fn(&[u32], Vec<super::Operand<'_>>)) -> Vec<CaseBuffer> {
+    pub fn run_on_cpu(&self, function: super::HostFunction) -> Vec<CaseBuffer> {
         let mut after = self.buffers.clone();
         let operands = after
             .iter_mut()

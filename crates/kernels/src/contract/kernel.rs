@@ -2,6 +2,9 @@
 
 use super::{Case, Operand};
 
+/// A kernel on the CPU: the params struct as words, and the contents of the buffers in binding order.
+pub type HostFunction = fn(params: &[u32], operands: Vec<Operand<'_>>);
+
 /// One WGSL entry point and everything the engine must know to run and to check it.
 #[derive(Debug)]
 pub struct Kernel {
@@ -26,9 +29,9 @@ pub struct Kernel {
     /// Work of one call.
     pub cost: fn(params: &[u32]) -> Cost,
     /// Plain loops that define the right answer.
-    pub reference: fn(params: &[u32], operands: Vec<Operand<'_>>),
+    pub reference: HostFunction,
     /// A faster way on the CPU where plain loops are hopeless; tested against `reference` like any device.
-    pub fast_cpu: Option<fn(params: &[u32], operands: Vec<Operand<'_>>)>,
+    pub fast_cpu: Option<HostFunction>,
     /// Shapes that every device is checked on.
     pub cases: fn() -> Vec<Case>,
 }

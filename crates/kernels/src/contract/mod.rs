@@ -14,7 +14,9 @@ pub use call::{BufferId, Call, Slice};
 pub(crate) use case::example_state;
 pub use case::{Case, CaseBuffer, POISON};
 pub use check::{Check, ShapeError, volume};
-pub use kernel::{Access, Binding, Cost, Element, Family, Field, FieldType, Kernel, Threads, Tile, Tolerance, Variant};
+pub use kernel::{
+    Access, Binding, Cost, Element, Family, Field, FieldType, HostFunction, Kernel, Threads, Tile, Tolerance, Variant,
+};
 pub(crate) use macros::{buffers, field_type, params};
 pub use operand::{Bound, Operand, Read, Write};
 

@@ -40,6 +40,11 @@ impl Network {
         NetworkBuilder::new(input)
     }
 
+    /// A network of nodes that are known to fit.
+    pub(crate) fn from_parts(input: ImageShape, nodes: Vec<Node>) -> Self {
+        Self { input, nodes }
+    }
+
     /// Shape of one input image.
     pub fn input(&self) -> ImageShape {
         self.input

@@ -10,8 +10,10 @@ mod pool;
 mod product;
 mod recorder;
 mod relu;
+mod single;
 
 pub(crate) use recorder::Recorder;
+pub use single::LayerProgram;
 
 use crate::ModelError;
 use crate::network::{Layer, Network, Node, Shape};

@@ -22,6 +22,14 @@ const MOST_STEPS: u32 = 32;
 
 /// Watches a training, and may stop it.
 pub trait Observer {
+    /// Called once, when everything is prepared and before the first step.
+    ///
+    /// # Errors
+    /// Whatever it meets ends the training.
+    fn start(&mut self, _trainer: &Trainer) -> Result<(), ModelError> {
+        Ok(())
+    }
+
     /// Called several times an epoch; `Break` stops the training at once, without a record of this epoch.
     fn progress(&mut self, _progress: &Progress) -> ControlFlow<()> {
         ControlFlow::Continue(())
@@ -42,12 +50,13 @@ struct Nobody;
 impl Observer for Nobody {}
 
 /// A training plan over one data set.
-struct Session {
-    plan: Plan,
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) plan: Plan,
     metrics: Memory,
     indices: Memory,
     /// Examples that are trained on; those behind them are validated on.
-    count: u32,
+    pub(super) count: u32,
     validation: Option<Evaluator>,
 }
 
@@ -65,10 +74,11 @@ impl Trainer {
     /// # Errors
     /// Those of [`Trainer::fit`] and of the observer.
     pub fn fit_watched(&mut self, data: &Dataset, observer: &mut dyn Observer) -> Result<Vec<EpochRecord>, ModelError> {
-        for (place, name) in data.classes().iter().enumerate() {
-            self.classes[place].clone_from(name);
-        }
         let session = self.session(data)?;
+        for (own, name) in self.classes.iter_mut().zip(data.classes()) {
+            own.clone_from(name);
+        }
+        observer.start(self)?;
         let mut records = Vec::new();
         while self.epoch < self.config.train.epochs {
             match self.run_epoch(&session, observer)? {
@@ -98,7 +108,7 @@ impl Trainer {
         Ok(losses)
     }
 
-    fn session(&self, data: &Dataset) -> Result<Session, ModelError> {
+    pub(super) fn session(&self, data: &Dataset) -> Result<Session, ModelError> {
         let batch = self.config.train.batch;
         let examples = data.len() as u32;
         let held_out = (f64::from(examples) * self.config.data.validation_split).floor() as u32;
@@ -134,7 +144,7 @@ impl Trainer {
     }
 
     /// Resets what belongs to one pass over the data, and nothing else: the rest the device advances itself.
-    fn start_pass(&self, session: &Session, order: &[u32]) -> Result<(), ModelError> {
+    pub(super) fn start_pass(&self, session: &Session, order: &[u32]) -> Result<(), ModelError> {
         self.device.write(&session.indices, 0, order)?;
         self.device.write(&session.metrics, 0, &[0; Metrics::WORDS])?;
         let place = |name| StepState::FIELDS.iter().position(|field| field.name == name).unwrap_or(0);
@@ -221,13 +231,15 @@ impl Trainer {
 }
 
 fn progress(epoch: u32, (step, steps): (u32, u32), metrics: Metrics, started: Instant) -> Progress {
+    let elapsed = started.elapsed();
     Progress {
         epoch,
         step,
         steps,
         loss: metrics.loss(),
         accuracy: metrics.accuracy(),
-        images_per_s: f64::from(metrics.seen) / started.elapsed().as_secs_f64().max(1e-9),
+        images_per_s: f64::from(metrics.seen) / elapsed.as_secs_f64().max(1e-9),
+        elapsed,
     }
 }
 
@@ -248,7 +260,7 @@ fn read_metrics(snapshot: Snapshot) -> Result<Metrics, ModelError> {
 }
 
 /// The order of an epoch: Fisher and Yates's shuffle with counter-based random numbers.
-fn shuffled(count: u32, seed: u32, epoch: u32) -> Vec<u32> {
+pub(super) fn shuffled(count: u32, seed: u32, epoch: u32) -> Vec<u32> {
     let mut order: Vec<u32> = (0..count).collect();
     for last in (1..count).rev() {
         let random = u64::from(hash::bits(seed, SHUFFLE_STREAM.wrapping_add(epoch), last));

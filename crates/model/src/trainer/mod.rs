@@ -4,10 +4,12 @@ mod device_data;
 mod evaluator;
 mod fit;
 mod record;
+mod stepper;
 
 pub use evaluator::{Evaluation, Evaluator};
 pub use fit::Observer;
 pub use record::{EpochRecord, Progress};
+pub use stepper::Stepper;
 
 use crate::data::Dataset;
 use crate::{Checkpoint, Config, ModelError, Report, metrics};
@@ -15,6 +17,17 @@ use device_data::DeviceData;
 use std::path::Path;
 use tilegrad_kernels::state::StepState;
 use tilegrad_runtime::{Device, Memory};
+
+/// A tensor read back from a device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// Layer and role, such as `conv1.weight`.
+    pub name: String,
+    /// Dimensions.
+    pub shape: Vec<u32>,
+    /// Elements.
+    pub values: Vec<f32>,
+}
 
 /// A network on a device, with its optimiser.
 #[derive(Debug)]
@@ -121,29 +134,30 @@ impl Trainer {
         Ok(self.device.write(&self.parameters, spec.offset, bytemuck::cast_slice(values))?)
     }
 
-    /// Name, shape and values of every parameter.
+    /// Every parameter.
     ///
     /// # Errors
     /// [`ModelError::Runtime`] if the device is lost.
-    pub fn parameters(&self) -> Result<Vec<(String, Vec<u32>, Vec<f32>)>, ModelError> {
+    pub fn parameters(&self) -> Result<Vec<NamedTensor>, ModelError> {
         self.named(&self.parameters)
     }
 
-    /// Name, shape and values of every gradient of the last step.
+    /// The gradient of every parameter in the last step.
     ///
     /// # Errors
     /// [`ModelError::Runtime`] if the device is lost.
-    pub fn gradients(&self) -> Result<Vec<(String, Vec<u32>, Vec<f32>)>, ModelError> {
+    pub fn gradients(&self) -> Result<Vec<NamedTensor>, ModelError> {
         self.named(&self.gradients)
     }
 
-    fn named(&self, block: &Memory) -> Result<Vec<(String, Vec<u32>, Vec<f32>)>, ModelError> {
+    fn named(&self, block: &Memory) -> Result<Vec<NamedTensor>, ModelError> {
         let block = self.read_floats(block)?;
         let set = self.config.network.parameters();
-        let named = set
-            .specs()
-            .iter()
-            .map(|spec| (spec.name.clone(), spec.shape.clone(), block[spec.offset..spec.offset + spec.len()].to_vec()));
+        let named = set.specs().iter().map(|spec| NamedTensor {
+            name: spec.name.clone(),
+            shape: spec.shape.clone(),
+            values: block[spec.offset..spec.offset + spec.len()].to_vec(),
+        });
         Ok(named.collect())
     }
 

@@ -1,6 +1,7 @@
 //! What a training tells while it runs.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Where a training stands within an epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Progress {
     pub accuracy: f64,
     /// Examples trained on per second.
     pub images_per_s: f64,
+    /// Time since the epoch began.
+    pub elapsed: Duration,
 }
 
 /// An epoch that is done.

@@ -6,7 +6,7 @@ use crate::memory_plan::{self, MemoryUse};
 use crate::{Graph, RuntimeError, graph};
 use std::ops::Range;
 use std::sync::{RwLockReadGuard, RwLockWriteGuard};
-use tilegrad_kernels::{Access, Operand};
+use tilegrad_kernels::{Access, HostFunction, Operand};
 
 /// Calls with their memory and functions resolved.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct CpuPlan {
 /// A kernel's function with what it works on.
 #[derive(Debug)]
 struct BoundCall {
-    function: fn(&[u32], Vec<Operand<'_>>),
+    function: HostFunction,
     params: Vec<u32>,
     /// Every buffer of the call once.
     buffers: Vec<(CpuMemory, Access)>,

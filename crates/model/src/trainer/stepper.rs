@@ -1,0 +1,60 @@
+//! Steps one after the other, for measuring them.
+
+use super::Trainer;
+use super::fit::{Session, shuffled};
+use crate::ModelError;
+use crate::data::Dataset;
+
+/// Training steps on demand: shuffled as in a training, whole batches only, without validation or metrics.
+#[derive(Debug)]
+pub struct Stepper<'a> {
+    trainer: &'a mut Trainer,
+    session: Session,
+    /// Steps of a pass; a short last batch is left out, so that every step does the same work.
+    steps: u32,
+    /// Steps of this pass that are done.
+    done: u32,
+    /// Passes begun.
+    passes: u32,
+}
+
+impl Trainer {
+    /// Prepares single steps over `data`.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::fit`].
+    pub fn stepper(&mut self, data: &Dataset) -> Result<Stepper<'_>, ModelError> {
+        let session = self.session(data)?;
+        let steps = session.count / self.config.train.batch;
+        Ok(Stepper { trainer: self, session, steps, done: steps, passes: 0 })
+    }
+}
+
+impl Stepper<'_> {
+    /// Runs `steps` steps. On an adapter this only submits them.
+    ///
+    /// # Errors
+    /// [`ModelError::Runtime`] if the device is lost.
+    pub fn run(&mut self, mut steps: u32) -> Result<(), ModelError> {
+        while steps > 0 {
+            if self.done == self.steps {
+                let order = shuffled(self.session.count, self.trainer.config.train.seed, self.passes);
+                self.trainer.start_pass(&self.session, &order)?;
+                (self.done, self.passes) = (0, self.passes + 1);
+            }
+            let now = steps.min(self.steps - self.done);
+            self.session.plan.run(now)?;
+            self.done += now;
+            steps -= now;
+        }
+        Ok(())
+    }
+
+    /// Waits until every step is done.
+    ///
+    /// # Errors
+    /// [`ModelError::Runtime`] if the device is lost.
+    pub fn wait(&self) -> Result<(), ModelError> {
+        Ok(self.trainer.device.wait()?)
+    }
+}

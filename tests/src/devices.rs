@@ -1,0 +1,52 @@
+//! The devices that tests run on. A missing adapter fails a test, it never skips one.
+
+use anyhow::{Context, Result};
+use tilegrad_kernels::{Case, CaseBuffer, Kernel, Variant};
+use tilegrad_runtime::{Device, DeviceChoice, DeviceOptions, Graph, Purpose};
+
+/// The CPU device.
+///
+/// # Errors
+/// Never, but the callers want one type.
+pub fn cpu() -> Result<Device> {
+    Ok(Device::open(&DeviceChoice::Cpu, DeviceOptions::default())?)
+}
+
+/// A Vulkan, Metal or DX12 adapter: the one named in `TILEGRAD_TEST_DEVICE`, else a software adapter.
+///
+/// # Errors
+/// If this machine has none; says what to install.
+pub fn adapter() -> Result<Device> {
+    let name = std::env::var("TILEGRAD_TEST_DEVICE").unwrap_or_else(|_| "software".into());
+    let Ok(choice) = name.parse::<DeviceChoice>();
+    Device::open(&choice, DeviceOptions::default()).context("tests need an adapter; run `cargo xtask test`")
+}
+
+/// Runs `case` on `device` with the given variant and returns its buffers afterwards.
+///
+/// # Errors
+/// Whatever the device met.
+pub fn run_case(
+    device: &Device,
+    case: &Case,
+    kernel: &'static Kernel,
+    variant: &'static Variant,
+) -> Result<Vec<CaseBuffer>> {
+    let mut graph = Graph::new();
+    let mut call = case.call.clone();
+    for (slice, buffer) in call.buffers.iter_mut().zip(&case.buffers) {
+        *slice = graph.external(&buffer.slice.name, buffer.words.len(), buffer.slice.element, Purpose::Scratch);
+    }
+    graph.push("case", call.clone());
+    let memories = case.buffers.iter().map(|buffer| device.upload(&buffer.slice.name, &buffer.words));
+    let memories = memories.collect::<Result<Vec<_>, _>>()?;
+    let external: Vec<_> = call.buffers.iter().zip(&memories).collect();
+    let plan = device.prepare_with(&graph, &external, &|_| Ok((kernel, variant)))?;
+    plan.run(1)?;
+    let after = case
+        .buffers
+        .iter()
+        .zip(&memories)
+        .map(|(buffer, memory)| Ok(CaseBuffer { slice: buffer.slice.clone(), words: device.read(memory)? }));
+    after.collect()
+}

@@ -1,0 +1,71 @@
+//! Ten training steps of the reference network against PyTorch: losses, first gradients, parameters at the end.
+
+use std::collections::HashMap;
+use tilegrad_kernels::Tolerance;
+use tilegrad_model::{Config, NamedTensor, Trainer, data};
+use tilegrad_runtime::Device;
+use tilegrad_tests::golden::{self, Tensor};
+use tilegrad_tests::{compare, devices};
+
+fn config() -> Config {
+    let path = golden::root().join("assets/configs/mnist_cnn.toml");
+    let mut config = Config::load(&path).unwrap();
+    config.train.batch = 32;
+    config.data.validation_split = 0.0;
+    config
+}
+
+fn assert_tensors(got: &[NamedTensor], golden: &HashMap<String, Tensor>, prefix: &str, tolerance: Tolerance) {
+    assert_eq!(got.len(), 10, "tensors of the reference network");
+    for NamedTensor { name, shape, values } in got {
+        let expected = &golden[&format!("{prefix}/{name}")];
+        assert_eq!(*shape, expected.shape, "{prefix}/{name}");
+        compare::assert_close(values, &expected.values, tolerance, &format!("{prefix}/{name}"));
+        assert!(values.iter().any(|value| *value != 0.0), "{prefix}/{name} is all zero");
+    }
+}
+
+fn ten_steps_agree_with_pytorch(device: Device) {
+    let golden = golden::tensors("mnist_cnn.safetensors").unwrap();
+    let mnist = data::load(&golden::root().join("assets/mnist"), None, Some(10)).unwrap();
+    let train = mnist.train.head(320).unwrap();
+    let mut trainer = Trainer::new(device, config()).unwrap();
+    for NamedTensor { name, .. } in trainer.parameters().unwrap() {
+        trainer.set_parameter(&name, &golden[&format!("init/{name}")].values).unwrap();
+    }
+
+    let first = trainer.predict(&train.head(32).unwrap()).unwrap().concat();
+    let logits = Tolerance { relative: 1e-4, scaled: 1e-5, reason: "five layers of f32 sums" };
+    compare::assert_close(&first, &golden["logits"].values, logits, "logits");
+
+    let mut losses = trainer.steps_in_order(&train, 1).unwrap();
+    let gradient = Tolerance { relative: 0.0, scaled: 1e-4, reason: "asked for: 1e-4 of the largest element" };
+    assert_tensors(&trainer.gradients().unwrap(), &golden, "grad", gradient);
+
+    // The same ten steps in one go, from the start again.
+    let mut trainer = Trainer::new(trainer.device().clone(), config()).unwrap();
+    for NamedTensor { name, .. } in trainer.parameters().unwrap() {
+        trainer.set_parameter(&name, &golden[&format!("init/{name}")].values).unwrap();
+    }
+    losses.extend(trainer.steps_in_order(&train, 10).unwrap());
+    assert_eq!(losses.remove(0), losses[0], "the first step twice");
+    for (step, (got, expected)) in losses.iter().zip(&golden["losses"].values).enumerate() {
+        let expected = f64::from(*expected);
+        assert!((got - expected).abs() <= 1e-4 * expected, "loss of step {step}: {got}, expected {expected}");
+    }
+    for NamedTensor { name, values, .. } in trainer.parameters().unwrap() {
+        let expected = &golden[&format!("after10/{name}")].values;
+        let bad = compare::bad_elements(&values, expected, |_| 1e-4);
+        assert!(bad.is_empty(), "after10/{name}: {} beyond 1e-4, the first {:?}", bad.len(), bad[0]);
+    }
+}
+
+#[test]
+fn ten_steps_agree_with_pytorch_on_the_cpu() {
+    ten_steps_agree_with_pytorch(devices::cpu().unwrap());
+}
+
+#[test]
+fn ten_steps_agree_with_pytorch_on_an_adapter() {
+    ten_steps_agree_with_pytorch(devices::adapter().unwrap());
+}
