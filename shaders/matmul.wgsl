@@ -32,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if column0 >= n || row0 >= m {
         return;
     }
-    let share = (k + splits - 1u) / splits;
+    let share = ((k + splits - 1u) / splits + 3u) / 4u * 4u;
     let first = min(id.z * share, k);
     let last = min(first + share, k);
 

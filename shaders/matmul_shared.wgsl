@@ -55,7 +55,7 @@ fn stage(row0: u32, column0: u32, p0: u32, last: u32, thread: u32) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
     let column0 = group.x * BLOCK_N;
     let row0 = group.y * BLOCK_M;
-    let share = (k + splits - 1u) / splits;
+    let share = ((k + splits - 1u) / splits + 3u) / 4u * 4u;
     let first = min(group.z * share, k);
     let last = min(first + share, k);
     let my_column = (thread % THREADS_N) * 4u;

@@ -29,6 +29,7 @@ kernels![
     one_hot,
     im2col,
     matmul,
+    matmul_vec4,
     matmul_shared,
     bias,
     relu,

@@ -73,6 +73,14 @@ pub struct Dims {
     pub splits: u32,
 }
 
+impl Dims {
+    fn params(self) -> Vec<u32> {
+        let Self { m, n, k, layout, splits } = self;
+        let (trans_a, trans_b) = (u32::from(layout == Layout::TN), u32::from(layout == Layout::NT));
+        Params { m, n, k, trans_a, trans_b, splits }.to_words()
+    }
+}
+
 /// A tile of `ROWS × COLUMNS` elements per thread; it fits if eight threads along x all have columns.
 macro_rules! tile {
     ($name:literal, $workgroup:expr, $rows:literal, $columns:literal, $family:ident) => {
@@ -105,7 +113,7 @@ pub static KERNEL: Kernel = Kernel {
         tile!("8x1", [8, 1, 1], 8, 1, BarrierFree),
         tile!("4x1 of 8x8 threads", [8, 8, 1], 4, 1, Any),
     ],
-    alternatives: &[&crate::matmul_shared::KERNEL],
+    alternatives: &[&crate::matmul_vec4::KERNEL, &crate::matmul_shared::KERNEL],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: |words, operands| reference(Params::from_words(words), Host::new(operands)),
@@ -140,21 +148,13 @@ pub(crate) fn call_of(kernel: &'static Kernel, slices: Vec<Slice>, dims: Dims) -
         Layout::NT => ([m_, k_], [n_, k_]),
         Layout::TN => ([k_, m_], [k_, n_]),
     };
-    let params = Params {
-        m,
-        n,
-        k,
-        trans_a: u32::from(layout == Layout::TN),
-        trans_b: u32::from(layout == Layout::NT),
-        splits,
-    };
     Ok(Check::new(kernel, slices)
         .rule(m > 0 && n > 0 && k > 0, || format!("m, n and k must be positive, got {m}, {n} and {k}"))?
         .rule(splits >= 1 && splits <= k, || format!("splits must be between 1 and k = {k}, got {splits}"))?
         .len("a", &a)?
         .len("b", &b)?
         .len("c", &[("splits", splits), m_, n_])?
-        .call(params.to_words()))
+        .call(dims.params()))
 }
 
 fn threads(words: &[u32], tile: Tile) -> Threads {
@@ -164,6 +164,17 @@ fn threads(words: &[u32], tile: Tile) -> Threads {
         u64::from(p.m).div_ceil(tile.get("ROWS")),
         p.splits.into(),
     ])
+}
+
+/// Rows, columns, inner dimension and layout of a call.
+pub(crate) fn shape(words: &[u32]) -> (u32, u32, u32, Layout) {
+    let p = Params::from_words(words);
+    let layout = match (p.trans_a, p.trans_b) {
+        (1, _) => Layout::TN,
+        (_, 1) => Layout::NT,
+        _ => Layout::NN,
+    };
+    (p.m, p.n, p.k, layout)
 }
 
 /// Rows, columns and splits of a call.
@@ -178,9 +189,9 @@ pub(crate) fn cost(words: &[u32]) -> Cost {
     Cost { flops: 2 * m * n * k, bytes: 4 * (m * k + k * n + splits * m * n) }
 }
 
-/// First and last inner index of share `split`.
+/// First and last inner index of share `split`; a share is a multiple of four, for vector loads.
 fn share(p: Params, split: usize) -> (usize, usize) {
-    let size = p.k.div_ceil(p.splits) as usize;
+    let size = p.k.div_ceil(p.splits).next_multiple_of(4) as usize;
     let first = (split * size).min(p.k as usize);
     (first, (first + size).min(p.k as usize))
 }
@@ -236,32 +247,39 @@ fn cases() -> Vec<Case> {
 }
 
 pub(crate) fn cases_of(kernel: &'static Kernel) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for layout in [Layout::NN, Layout::NT, Layout::TN] {
-        // Tiles ± 1, primes, one, the reference network's own shapes at a small batch, and a long inner sum.
-        for (m, n, k) in [
-            (1, 1, 1),
-            (41, 47, 55),
-            (64, 64, 64),
-            (63, 65, 33),
-            (65, 63, 31),
-            (7, 10, 64),
-            (242, 64, 288),
-            (9, 32, 1352),
-            (3, 5, 70_001),
-        ] {
-            let splits = splits(m, n, k);
-            let dims = Dims { m, n, k, layout, splits };
-            let mut case = Case::named(format!("{layout:?} {m}x{n}x{k} in {splits}"));
-            let slices = vec![
-                case.random("a", (m * k) as usize),
-                case.random("b", (k * n) as usize),
-                case.output("c", (splits * m * n) as usize),
-            ];
-            cases.push(case.finish(call_of(kernel, slices, dims)));
-        }
-    }
-    cases
+    let all = [Layout::NN, Layout::NT, Layout::TN].into_iter().flat_map(|layout| {
+        SHAPES.iter().map(move |&(m, n, k)| Dims { m, n, k, layout, splits: splits(m, n, k) })
+    });
+    // Some kernels take only part of the shapes.
+    let fits = |params: &[u32]| kernel.variants.iter().any(|variant| (variant.fits)(params));
+    all.filter(|&dims| fits(&dims.params())).map(|dims| case_of(kernel, dims)).collect()
+}
+
+/// Tiles ± 1, primes, one, the reference network's own shapes at a small batch, and long inner sums.
+const SHAPES: &[(u32, u32, u32)] = &[
+    (1, 1, 1),
+    (41, 47, 55),
+    (64, 64, 64),
+    (63, 65, 33),
+    (65, 63, 31),
+    (60, 68, 36),
+    (132, 140, 12),
+    (7, 10, 64),
+    (242, 64, 288),
+    (9, 32, 1352),
+    (3, 5, 70_001),
+    (4, 8, 70_004),
+];
+
+fn case_of(kernel: &'static Kernel, dims: Dims) -> Case {
+    let Dims { m, n, k, layout, splits } = dims;
+    let mut case = Case::named(format!("{layout:?} {m}x{n}x{k} in {splits}"));
+    let slices = vec![
+        case.random("a", (m * k) as usize),
+        case.random("b", (k * n) as usize),
+        case.output("c", (splits * m * n) as usize),
+    ];
+    case.finish(call_of(kernel, slices, dims))
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use tilegrad_kernels::{Family, Kernel, Variant};
 
-/// The variants of `kernel` and of its alternatives, the kernel's own first.
+/// The variants of `kernel` and of its alternatives. The alternatives come first: each is better where it fits,
+/// the kernel itself fits everywhere.
 pub fn candidates(kernel: &'static Kernel) -> impl Iterator<Item = (&'static Kernel, &'static Variant)> {
-    std::iter::once(kernel)
-        .chain(kernel.alternatives.iter().copied())
-        .flat_map(|kernel| kernel.variants.iter().map(move |variant| (kernel, variant)))
+    let all = kernel.alternatives.iter().copied().chain(std::iter::once(kernel));
+    all.flat_map(|kernel| kernel.variants.iter().map(move |variant| (kernel, variant)))
 }
 
 /// The first variant made for `family` that fits `params`; failing that the last one good everywhere, or
