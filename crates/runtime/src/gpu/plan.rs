@@ -32,14 +32,13 @@ impl GpuPlan {
         choose: &Choose<'_>,
     ) -> Result<Self, RuntimeError> {
         let plan = memory_plan::plan(graph);
-        let memories = memories(device, graph, external, &plan)?;
         let mut wanted: Vec<Wanted<'_>> = Vec::new();
         for node in graph.nodes() {
             let (kernel, variant) = choose(&node.call)?;
             limits::check_kernel(&device.info.name, &device.limits, kernel, variant)?;
             wanted.push((kernel, variant, &node.call.params));
         }
-        // Limits come first: they are cheap to check, pipelines are not cheap to compile.
+        // Limits come first: they are cheap to check, memory and pipelines are not cheap to get.
         let mut dispatches = Vec::new();
         for (node, (kernel, variant, _)) in graph.nodes().iter().zip(&wanted) {
             let name = &device.info.name;
@@ -48,6 +47,7 @@ impl GpuPlan {
                 limits::check_binding(name, &device.limits, &node.call, slice)?;
             }
         }
+        let memories = memories(device, graph, external, &plan)?;
         let pipelines = device.pipelines.get(&device.device, &device.info.name, device.checked, &wanted)?;
         let calls = graph.nodes().iter().zip(pipelines).zip(dispatches).map(|((node, pipeline), workgroups)| {
             let group = bind(device, node, &pipeline, &memories)?;
