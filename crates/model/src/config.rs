@@ -125,10 +125,10 @@ impl Config {
         let train = root.section("train")?.map(TrainConfig::from_section).transpose()?.unwrap_or_default();
         let optimiser = root.section("optimiser")?.map(read_optimiser).transpose()?.unwrap_or_default();
         let Some(network) = root.section("network")? else {
-            return Err(root.error("the table [network] is missing"));
+            return Err(root.missing("network", "; it is the table with the layers"));
         };
-        let network = Network::from_section(network)?;
         root.finish()?;
+        let network = Network::from_section(network)?;
         let config = Self { data, train, optimiser, network };
         config.check(place)?;
         Ok(config)

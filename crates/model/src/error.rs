@@ -60,10 +60,17 @@ pub enum ModelError {
     Shape(#[from] ShapeError),
     /// Data that could not be loaded.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(Box<DataError>),
     /// A device that could not do it.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+}
+
+impl From<DataError> for ModelError {
+    fn from(error: DataError) -> Self {
+        // Boxed: it is several times larger than the others.
+        Self::Data(Box::new(error))
+    }
 }
 
 impl ModelError {

@@ -15,7 +15,12 @@ const UNFINISHED: &str = ".unfinished";
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let attempt = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".").suffix(UNFINISHED).tempfile_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".").suffix(UNFINISHED);
+        // As any new file: whoever the umask lets read it may.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;

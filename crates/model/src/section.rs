@@ -26,6 +26,14 @@ impl Section {
         ModelError::config(&self.place, problem)
     }
 
+    /// An error that `key` is missing, and what it is for; or that it is misspelt, if a key like it is there.
+    pub fn missing(&self, key: &'static str, purpose: &str) -> ModelError {
+        match self.table.keys().find(|other| is_near(other, strsim::damerau_levenshtein(other, key))) {
+            Some(other) => self.error(format!("unknown key `{other}`; did you mean `{key}`?")),
+            None => self.error(format!("`{key}` is missing{purpose}")),
+        }
+    }
+
     /// Takes `key` out, if it is there.
     pub fn take(&mut self, key: &'static str) -> Option<Value> {
         self.known.push(key);
@@ -139,9 +147,14 @@ impl Section {
 pub(crate) fn suggestion(text: &str, words: &[&str]) -> String {
     let near = words.iter().map(|word| (strsim::damerau_levenshtein(text, word), word)).min();
     match near {
-        Some((distance, word)) if distance <= 2.max(text.len() / 3) => format!("; did you mean `{word}`?"),
+        Some((distance, word)) if is_near(text, distance) => format!("; did you mean `{word}`?"),
         _ => format!("; known are {}", words.join(", ")),
     }
+}
+
+/// Whether so many edits turn `text` into what was probably meant.
+fn is_near(text: &str, edits: usize) -> bool {
+    edits <= 2.max(text.len() / 3)
 }
 
 #[cfg(test)]
@@ -157,6 +170,13 @@ mod tests {
         let mut section = section("epocs = 3");
         assert_eq!(section.whole("epochs", 1).unwrap(), None);
         assert_eq!(section.finish().unwrap_err().to_string(), "net.toml: unknown key `epocs`; did you mean `epochs`?");
+    }
+
+    #[test]
+    fn a_missing_key_may_be_a_misspelt_one() {
+        let message = |text: &str| section(text).missing("filters", "").to_string();
+        assert_eq!(message("filtres = 3"), "net.toml: unknown key `filtres`; did you mean `filters`?");
+        assert_eq!(message("size = 3"), "net.toml: `filters` is missing");
     }
 
     #[test]

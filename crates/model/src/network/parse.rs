@@ -11,7 +11,7 @@ impl Network {
     /// Reads the `[network]` table.
     pub(crate) fn from_section(mut section: Section) -> Result<Self, ModelError> {
         let Some([height, width, channels]) = section.wholes::<3>("input", 1)? else {
-            return Err(section.error("`input` is missing; expected input = [rows, columns, channels]"));
+            return Err(section.missing("input", "; expected input = [rows, columns, channels]"));
         };
         let layers = section.sections("layers")?;
         let place = section.place().to_owned();
@@ -53,7 +53,7 @@ impl Network {
 
 fn read_layer(builder: NetworkBuilder, mut section: Section) -> Result<NetworkBuilder, ModelError> {
     let Some(kind) = section.word("type", Layer::KINDS)? else {
-        return Err(section.error("`type` is missing; it says which layer this is, such as type = \"conv2d\""));
+        return Err(section.missing("type", "; it says which layer this is, such as type = \"conv2d\""));
     };
     let name = section.text("name")?;
     let inputs = read_names(&mut section)?;
@@ -113,7 +113,7 @@ fn read_kind(section: &mut Section, kind: &str) -> Result<Layer, ModelError> {
 fn required(section: &mut Section, key: &'static str) -> Result<u32, ModelError> {
     match section.whole(key, 1)? {
         Some(value) => Ok(value),
-        None => Err(section.error(format!("`{key}` is missing"))),
+        None => Err(section.missing(key, "")),
     }
 }
 

@@ -1,0 +1,41 @@
+//! The commands, one file or folder each.
+
+mod bench;
+mod doctor;
+mod evaluate;
+mod predict;
+mod train;
+
+use anyhow::Result;
+use clap::Subcommand;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a network and keep what it learned in a run folder
+    Train(Box<train::TrainArgs>),
+    /// Measure a trained network on labelled images
+    Evaluate(evaluate::EvaluateArgs),
+    /// Classify images with a trained network
+    Predict(predict::PredictArgs),
+    /// Measure the speed of a training step or of a kernel
+    Bench(bench::BenchArgs),
+    /// List the devices of this machine and what `--device auto` takes
+    Doctor(doctor::DoctorArgs),
+}
+
+impl Command {
+    /// Runs the command; `started` is when the process did.
+    pub fn run(&self, started: Instant) -> Result<ExitCode> {
+        match self {
+            Self::Train(args) => return train::run(args),
+            Self::Evaluate(args) => evaluate::run(args)?,
+            Self::Predict(args) => predict::run(args)?,
+            Self::Bench(args) => bench::run(args, started)?,
+            Self::Doctor(args) => doctor::run(args)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

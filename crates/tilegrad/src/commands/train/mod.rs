@@ -1,0 +1,157 @@
+//! `tilegrad train`: from a configuration and a folder of data to a run folder.
+
+mod job;
+mod summary;
+mod watch;
+
+use crate::device::{self, DeviceArgs};
+use crate::output::say;
+use crate::progress::Waiting;
+use crate::run_folder::{Settings, TestFigures};
+use crate::{data, format, interrupt};
+use anyhow::{Result, bail, ensure};
+use clap::{Args, value_parser};
+use job::Job;
+pub use job::reference;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+use tilegrad_model::Trainer;
+use tilegrad_model::data::Splits;
+use watch::Watch;
+
+/// Options of `tilegrad train`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TrainArgs {
+    /// Configuration; without one, the reference network for MNIST
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the data: MNIST's IDX files, or a sub-folder of images per class [default: what the configuration
+    /// names, else the MNIST that comes with the project]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Passes over the training data
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub epochs: Option<u32>,
+    /// Examples of one step
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub batch: Option<u32>,
+    /// Learning rate
+    #[arg(long, value_name = "F", value_parser = learning_rate, allow_negative_numbers = true)]
+    pub lr: Option<f32>,
+    /// Seed of the initial weights and of the order of the examples
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u32>,
+    /// Take only the first N training examples, and at most N test examples
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Run folder [default: runs/NAME-NUMBER, a new one]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in --out (or the newest under runs) up to --epochs; the result is the same, byte for byte, as
+    /// without the interruption
+    #[arg(long)]
+    pub resume: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tilegrad train
+  tilegrad train --config my.toml --data photos --epochs 30 --out runs/photos
+  tilegrad train --resume --out runs/photos";
+
+fn learning_rate(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+        _ => Err("expected a positive number, such as 0.001".into()),
+    }
+}
+
+/// Trains.
+pub fn run(args: &TrainArgs) -> Result<ExitCode> {
+    interrupt::listen();
+    let job = Job::new(args)?;
+    let splits = load(&job)?;
+    let device = job.device.open()?;
+    say!("device: {}", device::line(&device));
+    say!("data: {}: {}", job.data.display(), data::summary(&splits, job.config.data.validation_split));
+    let last = job.last()?;
+    say!("run: {}{}", job.folder.path().display(), job.origin(last.as_ref()));
+    say!("\n{}", summary::network(&job.config.network));
+
+    let waiting = Waiting::begin("preparing");
+    let mut trainer = match last.clone() {
+        Some(checkpoint) => Trainer::resume(device, checkpoint)?,
+        None => Trainer::new(device, job.trained_config())?,
+    };
+    trainer.set_epochs(job.config.train.epochs);
+    let settings = settings(&job, &splits)?;
+    let mut watch = Watch::new(job, settings, last, waiting);
+    let started = Instant::now();
+    trainer.fit_watched(&splits.train, &mut watch)?;
+    watch.end_epochs();
+    if trainer.epoch() < trainer.config().train.epochs {
+        return Ok(interrupted(&watch, &trainer));
+    }
+    say!("\ntrained in {}", format::duration(started.elapsed()));
+    finish(&watch, &trainer, &splits)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The data, the same as before if the run goes on.
+fn load(job: &Job) -> Result<Splits> {
+    let waiting = Waiting::begin("loading the data");
+    let splits = data::load(&job.data, &job.config.network, job.limit)?;
+    drop(waiting);
+    if let Some(stored) = &job.stored {
+        let same = stored.fingerprint == data::fingerprint(&splits.train);
+        ensure!(same, "{}: the training data is not what this run was started with", job.data.display());
+    }
+    Ok(splits)
+}
+
+fn settings(job: &Job, splits: &Splits) -> Result<Settings> {
+    let fingerprint = data::fingerprint(&splits.train);
+    Ok(Settings::new(&job.config, job.data.clone(), fingerprint, job.limit, job.device.choice()))
+}
+
+fn interrupted(watch: &Watch, trainer: &Trainer) -> ExitCode {
+    let folder = watch.folder().path().display();
+    let saved = match trainer.epoch() {
+        0 => "no epoch was done yet".to_owned(),
+        epoch => format!(
+            "{} saved in {folder}",
+            if epoch == 1 { "epoch 1 is".into() } else { format!("epochs 1 to {epoch} are") }
+        ),
+    };
+    say!("stopped in epoch {}; {saved}", trainer.epoch() + 1);
+    say!("go on with: tilegrad train --resume --out {folder}");
+    interrupt::exit_code()
+}
+
+/// Tests what was learned, and says where it is.
+fn finish(watch: &Watch, trainer: &Trainer, splits: &Splits) -> Result<()> {
+    match &splits.test {
+        Some(test) => {
+            let result = trainer.evaluate(test)?;
+            if !result.loss.is_finite() {
+                bail!("the loss on the test data is not a number; try a smaller learning rate (--lr)");
+            }
+            say!(
+                "test loss {}, test accuracy {:.4} ({})",
+                format::loss(result.loss),
+                result.accuracy,
+                format::plural(test.len(), "image")
+            );
+            let figures =
+                TestFigures { test_loss: result.loss, test_accuracy: result.accuracy, epoch: trainer.epoch() };
+            watch.folder().save_test(watch.history(), &figures)?;
+        }
+        None => say!("no test: the data has no test part"),
+    }
+    say!("saved in {}: best.safetensors, last.safetensors, metrics.jsonl, curves.png", watch.folder().path().display());
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! The option `--device`, and what is said about the device that it comes to.
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use tilegrad_runtime::{Device, DeviceChoice, DeviceKind, DeviceOptions};
+
+/// Where the work is done.
+#[derive(Debug, Clone, Args)]
+pub struct DeviceArgs {
+    /// auto (a hardware GPU if there is one, else the CPU), gpu, software (lavapipe, SwiftShader), cpu, or part of an
+    /// adapter's name
+    #[arg(long, value_name = "D", value_parser = NonEmptyStringValueParser::new())]
+    pub device: Option<String>,
+    /// Keep wgpu's own bounds checks in every shader: slower, for finding bugs
+    #[arg(long)]
+    pub checked: bool,
+}
+
+impl DeviceArgs {
+    /// What was asked for, or `auto`.
+    pub fn choice(&self) -> &str {
+        self.device.as_deref().unwrap_or("auto")
+    }
+
+    /// Opens the device.
+    pub fn open(&self) -> anyhow::Result<Device> {
+        let Ok(choice) = self.choice().parse::<DeviceChoice>();
+        Ok(Device::open(&choice, DeviceOptions { checked: self.checked })?)
+    }
+}
+
+/// A device and why it was taken, in one line.
+pub fn line(device: &Device) -> String {
+    let info = device.info();
+    match info.kind {
+        DeviceKind::Cpu => format!("{} ({}): {}", info.name, info.driver, info.reason),
+        kind => format!("{} ({kind}, {}): {}", info.name, info.driver, info.reason),
+    }
+}
