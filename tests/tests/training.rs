@@ -1,6 +1,8 @@
 //! Training through the Rust API, on the CPU device and on an adapter: repeatable, resumable, and right where
 //! values are used twice.
 
+#![allow(clippy::print_stdout, reason = "what was covered is part of the result")]
+
 use std::path::Path;
 use tilegrad_kernels::hash;
 use tilegrad_model::data::{Dataset, ImageShape};
@@ -165,16 +167,45 @@ fn the_gradient_of_a_value_used_twice_is_the_sum_of_both_uses() {
     }
 }
 
+/// The first call that wrote a value which is not finite: all that it read is finite.
 #[test]
-fn a_divergence_names_its_step_and_saves_nothing() {
+fn a_divergence_names_step_layer_kernel_and_value() {
     let data = spots(250, SHAPE);
     for device in devices() {
-        let mut config = config(5);
-        config.optimiser = config.optimiser.with_learning_rate(1e30);
-        let mut trainer = Trainer::new(device, config).unwrap();
-        let error = trainer.fit(&data).unwrap_err();
-        let ModelError::NotFinite { step, .. } = error else { panic!("{error}") };
-        assert!((1..=10).contains(&step), "step {step}");
+        let diverge = |watch| {
+            let mut config = config(5);
+            config.optimiser = config.optimiser.with_learning_rate(1e30);
+            let mut trainer = Trainer::new(device.clone(), config).unwrap();
+            trainer.set_watch_nan(watch);
+            let error = trainer.fit(&data).unwrap_err();
+            let text = error.to_string();
+            let ModelError::NotFinite { step, cause: Some(cause), .. } = error else { panic!("{text}") };
+            let parts = [&cause.scope, cause.kernel, &cause.buffer].map(str::to_owned);
+            assert!(parts.iter().all(|part| text.contains(part.as_str())), "{text}");
+            assert!(!cause.value.is_finite() && cause.inputs.iter().all(|input| input.not_finite == 0), "{cause:?}");
+            assert!(tilegrad_kernels::find(cause.kernel).is_some(), "{cause:?}");
+            (step, trainer)
+        };
+        let ((by_loss, trainer), (by_watch, _)) = (diverge(false), diverge(true));
+        assert!((1..=10).contains(&by_loss) && by_watch <= by_loss, "{by_loss} {by_watch}");
+        // The replay leaves the training where the epoch began.
+        assert!(trainer.checkpoint().is_ok());
+    }
+}
+
+/// Must hold for the reference network on real images too.
+#[test]
+fn the_reference_network_with_an_absurd_learning_rate_is_stopped_with_a_cause() {
+    let mnist = tilegrad_model::data::load(&golden::root().join("assets/mnist"), None, Some(10)).unwrap();
+    let train = mnist.train.head(512).unwrap();
+    for device in devices() {
+        let mut config = Config::load(&golden::root().join("assets/configs/mnist_cnn.toml")).unwrap();
+        config.optimiser = config.optimiser.with_learning_rate(1e6);
+        config.train.epochs = 3;
+        let error = Trainer::new(device.clone(), config).unwrap().fit(&train).unwrap_err();
+        let ModelError::NotFinite { cause: Some(cause), .. } = &error else { panic!("{error}") };
+        assert!(cause.inputs.iter().all(|input| input.not_finite == 0), "{error}");
+        println!("{}: {error}", device.info().name);
     }
 }
 

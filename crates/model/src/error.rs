@@ -1,6 +1,7 @@
 //! What can go wrong between a configuration and a trained network.
 
 use crate::data::DataError;
+use crate::trainer::Cause;
 use std::path::PathBuf;
 use thiserror::Error;
 use tilegrad_kernels::ShapeError;
@@ -46,14 +47,17 @@ pub enum ModelError {
     },
     /// The loss or a parameter is no longer a number.
     #[error(
-        "the {what} of step {step} is not finite; the last good checkpoint was kept. \
-         Try a smaller learning rate (--lr)"
+        "the {what} of step {step} is not finite{}; the last good checkpoint was kept. \
+         Try a smaller learning rate (--lr)",
+        cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"))
     )]
     NotFinite {
         /// `loss`, or the name of a parameter.
         what: String,
         /// The training step, counted from 1.
         step: u32,
+        /// Where it began, if the step could be replayed.
+        cause: Option<Box<Cause>>,
     },
     /// A call whose shapes do not agree.
     #[error(transparent)]

@@ -49,4 +49,6 @@ pub use ops::LayerProgram;
 pub use optimiser::Optimiser;
 pub use parameters::{ParameterSet, ParameterSpec};
 pub use program::{DataSize, Mode, Program};
-pub use trainer::{EpochRecord, Evaluation, Evaluator, NamedTensor, Observer, Progress, Stepper, Trainer};
+pub use trainer::{
+    Cause, EpochRecord, Evaluation, Evaluator, NamedTensor, Observer, Progress, Range, Stepper, Trainer,
+};

@@ -259,6 +259,24 @@ impl Plan {
         }
     }
 
+    /// Runs one call of the graph, by its number. All transient buffers must be kept by the caller
+    /// ([`Graph::keep_all`]) if calls before it are to be looked at.
+    ///
+    /// # Errors
+    /// Those of [`Plan::run`], and [`RuntimeError::Graph`] if there is no such call.
+    pub fn run_call(&self, call: usize) -> Result<(), RuntimeError> {
+        if call >= self.calls() {
+            return Err(RuntimeError::Graph(format!("there is no call {call}, only {}", self.calls())));
+        }
+        match &self.0 {
+            PlanKind::Gpu(plan) => plan.run_calls(1, call..call + 1),
+            PlanKind::Cpu(plan) => {
+                plan.run_call(call);
+                Ok(())
+            }
+        }
+    }
+
     /// Memory that the plan's buffers take.
     pub fn memory(&self) -> &MemoryUse {
         match &self.0 {

@@ -79,6 +79,20 @@ impl Graph {
         self.buffers[slice.buffer.0 as usize].external = true;
     }
 
+    /// Turns every transient buffer into an external one, so that all that a run computed can be looked at;
+    /// returns a slice of each.
+    pub fn keep_all(&mut self) -> Vec<Slice> {
+        let transient: Vec<usize> = (0..self.buffers.len()).filter(|&at| !self.buffers[at].external).collect();
+        let mut kept = Vec::new();
+        for at in transient {
+            let buffer = &mut self.buffers[at];
+            buffer.external = true;
+            let (name, len) = (buffer.name.as_str().into(), buffer.len);
+            kept.push(Slice { buffer: BufferId(at as u32), name, offset: 0, len, element: Element::F32 });
+        }
+        kept
+    }
+
     /// Appends a call that belongs to `scope`.
     pub fn push(&mut self, scope: &str, call: Call) {
         self.nodes.push(Node { call, scope: scope.into() });

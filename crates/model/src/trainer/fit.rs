@@ -7,8 +7,8 @@ use crate::{Mode, ModelError, Program};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-use tilegrad_kernels::hash;
 use tilegrad_kernels::state::{Metrics, StepState};
+use tilegrad_kernels::{Slice, hash};
 use tilegrad_runtime::{Memory, Plan, Snapshot};
 
 /// Streams of random numbers from here on shuffle the examples, one stream per epoch.
@@ -53,6 +53,9 @@ impl Observer for Nobody {}
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) plan: Plan,
+    pub(super) program: Program,
+    /// The memory bound to each external buffer of the program.
+    pub(super) bound: Vec<(Slice, Memory)>,
     metrics: Memory,
     indices: Memory,
     /// Examples that are trained on; those behind them are validated on.
@@ -122,25 +125,32 @@ impl Trainer {
         let on_device = DeviceData::upload(&self.device, &self.config, data)?;
         let indices = self.device.alloc("indices", count as usize)?;
         let metrics = self.device.alloc("metrics", Metrics::WORDS)?;
-        let plan = self.plan(&on_device, &indices, &metrics)?;
+        let program = Program::record(&self.config, Mode::Train, batch, on_device.size(count as usize))?;
+        let bound = self.bindings(&program, &on_device, &indices, &metrics);
+        let plan = self.device.prepare(&program.graph, &borrowed(&bound))?;
         let held_out: Vec<u32> = (count..examples).collect();
         let validation = (!held_out.is_empty()).then(|| Evaluator::new(self, &on_device, &held_out)).transpose()?;
-        Ok(Session { plan, metrics, indices, count, validation })
+        Ok(Session { plan, program, bound, metrics, indices, count, validation })
     }
 
-    fn plan(&self, data: &DeviceData, indices: &Memory, metrics: &Memory) -> Result<Plan, ModelError> {
-        let program = Program::record(&self.config, Mode::Train, self.config.train.batch, data.size(indices.len()))?;
-        let mut external = vec![
-            (&program.parameters, &self.parameters),
-            (&program.images, &data.images),
-            (&program.labels, &data.labels),
-            (&program.indices, indices),
-            (&program.state, &self.state),
+    fn bindings(
+        &self,
+        program: &Program,
+        data: &DeviceData,
+        indices: &Memory,
+        metrics: &Memory,
+    ) -> Vec<(Slice, Memory)> {
+        let mut bound = vec![
+            (program.parameters.clone(), self.parameters.clone()),
+            (program.images.clone(), data.images.clone()),
+            (program.labels.clone(), data.labels.clone()),
+            (program.indices.clone(), indices.clone()),
+            (program.state.clone(), self.state.clone()),
         ];
-        external.extend(program.gradients.as_ref().map(|slice| (slice, &self.gradients)));
-        external.extend(program.metrics.as_ref().map(|slice| (slice, metrics)));
-        external.extend(program.optimiser.iter().zip(&self.optimiser));
-        Ok(self.device.prepare(&program.graph, &external)?)
+        bound.extend(program.gradients.iter().map(|slice| (slice.clone(), self.gradients.clone())));
+        bound.extend(program.metrics.iter().map(|slice| (slice.clone(), metrics.clone())));
+        bound.extend(program.optimiser.iter().cloned().zip(self.optimiser.iter().cloned()));
+        bound
     }
 
     /// Resets what belongs to one pass over the data, and nothing else: the rest the device advances itself.
@@ -160,15 +170,24 @@ impl Trainer {
     ) -> Result<ControlFlow<(), (EpochRecord, bool)>, ModelError> {
         let started = Instant::now();
         self.start_pass(session, &shuffled(session.count, self.config.train.seed, self.epoch))?;
-        let ControlFlow::Continue(metrics) = self.run_steps(session, started, observer)? else {
-            return Ok(ControlFlow::Break(()));
+        let anchor = self.anchor()?;
+        let metrics = match self.run_steps(session, started, observer) {
+            Ok(ControlFlow::Continue(metrics)) => metrics,
+            Ok(ControlFlow::Break(())) => return Ok(ControlFlow::Break(())),
+            Err(ModelError::NotFinite { what, step, cause: None }) => {
+                let cause = self.replay(session, &anchor, step)?.map(Box::new);
+                return Err(ModelError::NotFinite { what, step, cause });
+            }
+            Err(error) => return Err(error),
         };
         let trained = started.elapsed().as_secs_f64();
         let validation = session.validation.as_ref().map(Evaluator::run).transpose()?;
         let state = self.read_state()?;
         let quality = validation.map_or((-metrics.loss(), metrics.loss()), |v| (v.accuracy, v.loss));
         if !quality.1.is_finite() {
-            return Err(ModelError::NotFinite { what: "validation loss after".into(), step: state.step });
+            // Every training loss was finite, so it was the last update that broke the parameters.
+            let cause = self.replay(session, &anchor, state.step)?.map(Box::new);
+            return Err(ModelError::NotFinite { what: "validation loss after".into(), step: state.step, cause });
         }
         let improved = self.best.is_none_or(|best| quality.0 > best.0 || (quality.0 == best.0 && quality.1 < best.1));
         if improved {
@@ -196,13 +215,17 @@ impl Trainer {
         observer: &mut dyn Observer,
     ) -> Result<ControlFlow<(), Metrics>, ModelError> {
         let steps = session.count.div_ceil(self.config.train.batch);
+        let probe = if self.watch_nan { Some(self.probe(session)?) } else { None };
         let mut pending: VecDeque<(u32, Snapshot)> = VecDeque::new();
         let (mut done, mut chunk, mut last) = (0, 1, Instant::now());
         let mut latest = Metrics::default();
         while done < steps || !pending.is_empty() {
             if done < steps {
-                let now = chunk.min(steps - done);
-                session.plan.run(now)?;
+                let now = if probe.is_some() { 1 } else { chunk.min(steps - done) };
+                match &probe {
+                    Some(probe) => self.step_under_watch(probe)?,
+                    None => session.plan.run(now)?,
+                }
                 done += now;
                 pending.push_back((done, self.device.snapshot(&session.metrics)?));
             }
@@ -215,7 +238,7 @@ impl Trainer {
                 let Some((step, snapshot)) = pending.pop_front() else { break };
                 latest = read_metrics(snapshot)?;
                 if latest.first_bad > 0 {
-                    return Err(ModelError::NotFinite { what: "loss".into(), step: latest.first_bad });
+                    return Err(ModelError::NotFinite { what: "loss".into(), step: latest.first_bad, cause: None });
                 }
                 let progress = progress(self.epoch + 1, (step, steps), latest, started);
                 if observer.progress(&progress).is_break() {
@@ -228,6 +251,11 @@ impl Trainer {
         }
         Ok(ControlFlow::Continue(latest))
     }
+}
+
+/// The same list as [`tilegrad_runtime::Device::prepare`] takes it.
+pub(super) fn borrowed(bound: &[(Slice, Memory)]) -> Vec<(&Slice, &Memory)> {
+    bound.iter().map(|(slice, memory)| (slice, memory)).collect()
 }
 
 fn progress(epoch: u32, (step, steps): (u32, u32), metrics: Metrics, started: Instant) -> Progress {

@@ -1,11 +1,13 @@
 //! The training loop: fit, evaluate, predict, and checkpoints to go on from.
 
 mod device_data;
+mod diagnosis;
 mod evaluator;
 mod fit;
 mod record;
 mod stepper;
 
+pub use diagnosis::{Cause, Range};
 pub use evaluator::{Evaluation, Evaluator};
 pub use fit::Observer;
 pub use record::{EpochRecord, Progress};
@@ -41,6 +43,7 @@ pub struct Trainer {
     state: Memory,
     epoch: u32,
     best: Option<(f64, f64)>,
+    watch_nan: bool,
 }
 
 impl Trainer {
@@ -81,6 +84,7 @@ impl Trainer {
             classes,
             epoch,
             best,
+            watch_nan: false,
         })
     }
 
@@ -107,6 +111,12 @@ impl Trainer {
     /// Trains up to another number of passes than configured; what was done counts.
     pub fn set_epochs(&mut self, epochs: u32) {
         self.config.train.epochs = epochs;
+    }
+
+    /// Whether to check everything that every call writes, and stop at the first value that is not finite.
+    /// Many times slower; without it the failing step is found by its loss and replayed.
+    pub fn set_watch_nan(&mut self, watch: bool) {
+        self.watch_nan = watch;
     }
 
     /// Goes on with another learning rate.
@@ -180,7 +190,11 @@ impl Trainer {
         let parameters = self.read_floats(&self.parameters)?;
         for spec in self.config.network.parameters().specs() {
             if parameters[spec.offset..spec.offset + spec.len()].iter().any(|value| !value.is_finite()) {
-                return Err(ModelError::NotFinite { what: format!("parameter `{}`", spec.name), step: state.step });
+                return Err(ModelError::NotFinite {
+                    what: format!("parameter `{}`", spec.name),
+                    step: state.step,
+                    cause: None,
+                });
             }
         }
         let optimiser = self.optimiser.iter().map(|block| self.read_floats(block)).collect::<Result<_, _>>()?;

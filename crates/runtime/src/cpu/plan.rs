@@ -52,6 +52,10 @@ impl CpuPlan {
         }
     }
 
+    pub fn run_call(&self, call: usize) {
+        self.calls[call].run();
+    }
+
     pub fn memory(&self) -> &MemoryUse {
         &self.memory
     }

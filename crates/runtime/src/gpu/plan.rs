@@ -6,6 +6,7 @@ use super::{GpuMemory, limits};
 use crate::device::{Choose, Memory, MemoryKind, foreign_memory, resolve_external};
 use crate::memory_plan::{self, MemoryUse};
 use crate::{Graph, Node, RuntimeError, graph};
+use std::ops::Range;
 use std::sync::Arc;
 use tilegrad_kernels::{Access, Slice};
 
@@ -59,10 +60,15 @@ impl GpuPlan {
     }
 
     pub fn run(&self, times: u32) -> Result<(), RuntimeError> {
+        self.run_calls(times, 0..self.calls.len())
+    }
+
+    /// Encodes a part of the calls, `times` times, and submits it.
+    pub fn run_calls(&self, times: u32, part: Range<usize>) -> Result<(), RuntimeError> {
         let mut encoder = self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for call in (0..times).flat_map(|_| &self.calls) {
+            for call in (0..times).flat_map(|_| &self.calls[part.clone()]) {
                 pass.set_pipeline(&call.pipeline.compute);
                 pass.set_bind_group(0, &call.group, &[]);
                 let [x, y, z] = call.workgroups;

@@ -55,6 +55,10 @@ pub struct TrainArgs {
     /// without the interruption
     #[arg(long)]
     pub resume: bool,
+    /// Look at every value that every call writes and stop at the first that is not finite: many times slower. Without
+    /// it a step whose loss is not finite is replayed under such a watch
+    #[arg(long)]
+    pub watch_nan: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -88,6 +92,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
         None => Trainer::new(device, job.trained_config())?,
     };
     trainer.set_epochs(job.config.train.epochs);
+    trainer.set_watch_nan(args.watch_nan);
     let settings = settings(&job, &splits)?;
     let mut watch = Watch::new(job, settings, last, waiting);
     let started = Instant::now();

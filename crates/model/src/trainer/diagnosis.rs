@@ -1,0 +1,189 @@
+//! Where a training went wrong: the failing step again, call by call, with everything that is written looked at.
+
+use super::Trainer;
+use super::fit::{Session, borrowed};
+use crate::ModelError;
+use std::fmt;
+use tilegrad_kernels::state::StepState;
+use tilegrad_kernels::{Access, BufferId, Element, Slice};
+use tilegrad_runtime::{Graph, Memory, Node, Plan};
+
+/// The first value that is not finite, and what led to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cause {
+    /// Layer and direction, such as `conv2 forward`.
+    pub scope: String,
+    /// The kernel that wrote it.
+    pub kernel: &'static str,
+    /// The buffer that it was written to.
+    pub buffer: String,
+    /// Its place in the buffer.
+    pub index: usize,
+    /// The value: infinite or NaN.
+    pub value: f32,
+    /// What the kernel read.
+    pub inputs: Vec<Range>,
+}
+
+/// The values of an input of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Range {
+    /// Name of the buffer.
+    pub buffer: String,
+    /// Smallest finite value.
+    pub least: f32,
+    /// Largest finite value.
+    pub most: f32,
+    /// Values that are infinite or NaN.
+    pub not_finite: usize,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scope, kernel, buffer, index, value, inputs } = self;
+        write!(f, "it began in {scope}, where kernel {kernel} wrote {value} to {buffer}[{index}], reading ")?;
+        for (i, Range { buffer, least, most, not_finite }) in inputs.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{buffer} from {least:e} to {most:e}")?;
+            if *not_finite > 0 {
+                write!(f, " and {not_finite} values not finite")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a replay starts from: everything that steps change.
+pub(super) struct Anchor {
+    parameters: Vec<u32>,
+    optimiser: Vec<Vec<u32>>,
+    state: StepState,
+}
+
+/// The program of a step whose every buffer can be looked at.
+pub(super) struct Probe {
+    graph: Graph,
+    plan: Plan,
+    /// Memory of each buffer of the graph.
+    memories: Vec<Option<Memory>>,
+}
+
+impl Trainer {
+    /// Reads what a replay of the steps from here on would start from.
+    pub(super) fn anchor(&self) -> Result<Anchor, ModelError> {
+        let optimiser = self.optimiser.iter().map(|block| self.device.read(block));
+        Ok(Anchor {
+            parameters: self.device.read(&self.parameters)?,
+            optimiser: optimiser.collect::<Result<_, _>>()?,
+            state: self.read_state()?,
+        })
+    }
+
+    fn restore(&self, anchor: &Anchor) -> Result<(), ModelError> {
+        self.device.write(&self.parameters, 0, &anchor.parameters)?;
+        for (block, words) in self.optimiser.iter().zip(&anchor.optimiser) {
+            self.device.write(block, 0, words)?;
+        }
+        Ok(self.device.write(&self.state, 0, &anchor.state.to_words())?)
+    }
+
+    /// Replays the steps from `anchor` up to `step` and looks at everything that this one writes. The training is
+    /// left as it was at the anchor. `None` if the step came out finite this time.
+    pub(super) fn replay(&self, session: &Session, anchor: &Anchor, step: u32) -> Result<Option<Cause>, ModelError> {
+        self.restore(anchor)?;
+        for _ in anchor.state.step + 1..step {
+            session.plan.run(1)?;
+        }
+        let cause = self.probe(session)?.step(self)?;
+        self.restore(anchor)?;
+        Ok(cause)
+    }
+
+    /// Runs a step under watch.
+    pub(super) fn step_under_watch(&self, probe: &Probe) -> Result<(), ModelError> {
+        let step = self.read_state()?.step + 1;
+        match probe.step(self)? {
+            None => Ok(()),
+            Some(cause) => {
+                let what = format!("`{}`", cause.buffer);
+                Err(ModelError::NotFinite { what, step, cause: Some(Box::new(cause)) })
+            }
+        }
+    }
+
+    /// Prepares the session's program so that every buffer can be looked at. It takes as much memory as if no
+    /// buffer were shared.
+    pub(super) fn probe(&self, session: &Session) -> Result<Probe, ModelError> {
+        let mut graph = session.program.graph.clone();
+        let mut bound = session.bound.clone();
+        for slice in graph.keep_all() {
+            let memory = self.device.alloc(&slice.name, slice.len)?;
+            bound.push((slice, memory));
+        }
+        let plan = self.device.prepare(&graph, &borrowed(&bound))?;
+        let mut memories = vec![None; graph.buffers().len()];
+        for (slice, memory) in bound {
+            memories[slice.buffer.0 as usize] = Some(memory);
+        }
+        Ok(Probe { graph, plan, memories })
+    }
+}
+
+impl Probe {
+    /// Runs one step call by call; stops after the first that wrote a value that is not finite.
+    fn step(&self, trainer: &Trainer) -> Result<Option<Cause>, ModelError> {
+        for (at, node) in self.graph.nodes().iter().enumerate() {
+            self.plan.run_call(at)?;
+            for slice in slices(node, Access::ReadWrite) {
+                let values = self.values(trainer, slice)?;
+                if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+                    return self.cause(trainer, node, slice, index, values[index]).map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn cause(
+        &self,
+        trainer: &Trainer,
+        node: &Node,
+        slice: &Slice,
+        index: usize,
+        value: f32,
+    ) -> Result<Cause, ModelError> {
+        let inputs = slices(node, Access::Read).map(|slice| {
+            let values = self.values(trainer, slice)?;
+            let finite = || values.iter().copied().filter(|value| value.is_finite());
+            Ok(Range {
+                buffer: slice.name.to_string(),
+                least: finite().fold(f32::INFINITY, f32::min),
+                most: finite().fold(f32::NEG_INFINITY, f32::max),
+                not_finite: values.len() - finite().count(),
+            })
+        });
+        Ok(Cause {
+            scope: node.scope.clone(),
+            kernel: node.call.kernel.name,
+            buffer: slice.name.to_string(),
+            index,
+            value,
+            inputs: inputs.collect::<Result<_, ModelError>>()?,
+        })
+    }
+
+    fn values(&self, trainer: &Trainer, slice: &Slice) -> Result<Vec<f32>, ModelError> {
+        let BufferId(buffer) = slice.buffer;
+        let Some(memory) = &self.memories[buffer as usize] else { return Ok(Vec::new()) };
+        let words = trainer.device.read(memory)?;
+        Ok(words[slice.offset..slice.offset + slice.len].iter().map(|word| f32::from_bits(*word)).collect())
+    }
+}
+
+/// The float buffers of a call with one kind of access.
+fn slices(node: &Node, access: Access) -> impl Iterator<Item = &Slice> {
+    let bindings = node.call.buffers.iter().zip(node.call.kernel.bindings);
+    bindings
+        .filter(move |(slice, binding)| binding.access == access && slice.element == Element::F32)
+        .map(|(slice, _)| slice)
+}
