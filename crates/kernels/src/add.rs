@@ -65,7 +65,10 @@ pub fn call(io: Io, count: u32) -> Result<Call, ShapeError> {
 }
 
 fn reference(io: Host<'_>) {
-    io.y.par_iter_mut().zip(io.a.par_iter().zip(io.b)).for_each(|(y, (a, b))| *y = a + b);
+    let inputs = io.a.par_chunks(LINE).zip(io.b.par_chunks(LINE));
+    io.y.par_chunks_mut(LINE).zip(inputs).for_each(|(y, (a, b))| {
+        y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a + b);
+    });
 }
 
 fn cases() -> Vec<Case> {

@@ -65,13 +65,20 @@ fn reference(p: Params, io: Host<'_>) {
     let [out_height, out_width] = [p.out_height, p.out_width].map(|dim| dim as usize);
     io.cols.par_chunks_mut(kernel_height * kernel_width * channels).enumerate().for_each(|(i, patch)| {
         let (ox, oy, image) = (i % out_width, i / out_width % out_height, i / (out_width * out_height));
-        for (tap, values) in patch.chunks_exact_mut(channels).enumerate() {
-            match (p.row(oy, tap / kernel_width), p.column(ox, tap % kernel_width)) {
-                (Some(y), Some(x)) => {
-                    let first = ((image * height + y) * width + x) * channels;
-                    values.copy_from_slice(&io.x[first..first + channels]);
+        let pixel = |y: usize, x: usize| ((image * height + y) * width + x) * channels;
+        for (ky, taps) in patch.chunks_exact_mut(kernel_width * channels).enumerate() {
+            // A row of the window that lies within the image is contiguous there too.
+            match (p.row(oy, ky), p.column(ox, 0), p.column(ox, kernel_width - 1)) {
+                (None, _, _) => taps.fill(0.0),
+                (Some(y), Some(x), Some(_)) => taps.copy_from_slice(&io.x[pixel(y, x)..][..kernel_width * channels]),
+                (Some(y), _, _) => {
+                    for (kx, values) in taps.chunks_exact_mut(channels).enumerate() {
+                        match p.column(ox, kx) {
+                            Some(x) => values.copy_from_slice(&io.x[pixel(y, x)..][..channels]),
+                            None => values.fill(0.0),
+                        }
+                    }
                 }
-                _ => values.fill(0.0),
             }
         }
     });

@@ -78,9 +78,10 @@ fn reference(p: Params, io: Host<'_>) {
                 let (Some(y), Some(x)) = place else { continue };
                 let values = &io.x[((image * height + y) * width + x) * channels..][..channels];
                 for ((best, winner), value) in best.iter_mut().zip(winner.iter_mut()).zip(values) {
-                    if first || *value > *best || value.is_nan() {
-                        (*best, *winner) = (*value, tap as u32);
-                    }
+                    // Choices instead of branches, so that the loop over channels is made of vectors.
+                    let wins = first | (*value > *best) | value.is_nan();
+                    *best = if wins { *value } else { *best };
+                    *winner = if wins { tap as u32 } else { *winner };
                 }
                 first = false;
             }

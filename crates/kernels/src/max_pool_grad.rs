@@ -68,11 +68,14 @@ fn reference(p: Params, io: Host<'_>) {
     let outputs = io.dy.par_chunks(out_len).zip(io.winner.par_chunks(out_len));
     io.dx.par_chunks_mut(p.height as usize * width * channels).zip(outputs).for_each(|(dx, (dy, winner))| {
         dx.fill(0.0);
-        for (i, (dy, winner)) in dy.iter().zip(winner).enumerate() {
-            let (channel, ox, oy) = (i % channels, i / channels % out_width, i / channels / out_width);
-            let (ky, kx) = (*winner as usize / kernel_width, *winner as usize % kernel_width);
-            if let (Some(y), Some(x)) = (p.row(oy, ky), p.column(ox, kx)) {
-                dx[(y * width + x) * channels + channel] += dy;
+        let windows = dy.chunks_exact(channels).zip(winner.chunks_exact(channels)).enumerate();
+        for (window, (dy, winner)) in windows {
+            let (ox, oy) = (window % out_width, window / out_width);
+            for (channel, (dy, winner)) in dy.iter().zip(winner).enumerate() {
+                let (ky, kx) = (*winner as usize / kernel_width, *winner as usize % kernel_width);
+                if let (Some(y), Some(x)) = (p.row(oy, ky), p.column(ox, kx)) {
+                    dx[(y * width + x) * channels + channel] += dy;
+                }
             }
         }
     });

@@ -65,8 +65,10 @@ pub fn call(io: Io, count: u32) -> Result<Call, ShapeError> {
 }
 
 fn reference(io: Host<'_>) {
-    let outputs = io.y.par_iter().zip(io.dy);
-    io.dx.par_iter_mut().zip(outputs).for_each(|(dx, (y, dy))| *dx = if *y > 0.0 { *dy } else { 0.0 });
+    let outputs = io.y.par_chunks(LINE).zip(io.dy.par_chunks(LINE));
+    io.dx.par_chunks_mut(LINE).zip(outputs).for_each(|(dx, (y, dy))| {
+        dx.iter_mut().zip(y).zip(dy).for_each(|((dx, y), dy)| *dx = if *y > 0.0 { *dy } else { 0.0 });
+    });
 }
 
 fn cases() -> Vec<Case> {

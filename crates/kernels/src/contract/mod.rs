@@ -20,8 +20,12 @@ pub use kernel::{
 pub(crate) use macros::{buffers, field_type, params};
 pub use operand::{Bound, Operand, Read, Write};
 
+/// Elements of one task of an elementwise reference: enough to be worth a task, few enough to stay in the first cache.
+pub(crate) const LINE: usize = 4096;
+
 /// What a kernel's file imports.
 pub(crate) mod prelude {
+    pub(crate) use super::LINE;
     pub(crate) use super::{
         Call, Case, Check, Cost, Family, Kernel, Operand, Read, ShapeError, Slice, Threads, Tile, Tolerance, Variant,
         Write, buffers, params, volume,
