@@ -58,6 +58,29 @@ impl Device {
         }
     }
 
+    /// Opens the adapter at place `at` of [`adapters`]: the only way to tell two of the same name apart.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NoAdapter`] if there are fewer, or [`RuntimeError::Open`].
+    pub fn open_at(at: usize, options: DeviceOptions) -> Result<Self, RuntimeError> {
+        let missing = || RuntimeError::NoAdapter {
+            wanted: format!("adapter number {}", at + 1),
+            found: "fewer were found".into(),
+            hint: choice::INSTALL_HINT.into(),
+        };
+        let (adapter, report) = gpu::enumerate().into_iter().nth(at).ok_or_else(missing)?;
+        let reason = format!("adapter number {} of this machine", at + 1);
+        Ok(Self(Kind::Gpu(gpu::GpuDevice::open(&adapter, &report, reason, options)?)))
+    }
+
+    /// What the driver says about the adapter; none on the CPU device.
+    pub fn adapter(&self) -> Option<&AdapterReport> {
+        match &self.0 {
+            Kind::Gpu(device) => Some(&device.report),
+            Kind::Cpu(_) => None,
+        }
+    }
+
     /// What this device is.
     pub fn info(&self) -> &DeviceInfo {
         match &self.0 {
@@ -259,19 +282,19 @@ impl Plan {
         }
     }
 
-    /// Runs one call of the graph, by its number. All transient buffers must be kept by the caller
+    /// Runs one call of the graph, by its number, `times` times in a row. All transient buffers must be kept by the caller
     /// ([`Graph::keep_all`]) if calls before it are to be looked at.
     ///
     /// # Errors
     /// Those of [`Plan::run`], and [`RuntimeError::Graph`] if there is no such call.
-    pub fn run_call(&self, call: usize) -> Result<(), RuntimeError> {
+    pub fn run_call(&self, call: usize, times: u32) -> Result<(), RuntimeError> {
         if call >= self.calls() {
             return Err(RuntimeError::Graph(format!("there is no call {call}, only {}", self.calls())));
         }
         match &self.0 {
-            PlanKind::Gpu(plan) => plan.run_calls(1, call..call + 1),
+            PlanKind::Gpu(plan) => plan.run_calls(times, call..call + 1),
             PlanKind::Cpu(plan) => {
-                plan.run_call(call);
+                (0..times).for_each(|_| plan.run_call(call));
                 Ok(())
             }
         }

@@ -30,7 +30,9 @@ pub fn runtime_names_no_kernel(tree: &Tree) -> Vec<Violation> {
     let stems = stems(tree);
     let mut violations = Vec::new();
     for (path, text) in sources_under(tree, "crates/runtime/src/") {
-        for (at, name) in named_after(text, "kernels::") {
+        // Unit tests need some kernel to run.
+        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (at, name) in named_after(shipped, "kernels::") {
             if stems.contains(&name) {
                 let line = text[..at].matches('\n').count() + 1;
                 violations.push(Violation::new(path, line, format!("the runtime names the kernel `{name}`")));

@@ -133,7 +133,7 @@ impl Probe {
     /// Runs one step call by call; stops after the first that wrote a value that is not finite.
     fn step(&self, trainer: &Trainer) -> Result<Option<Cause>, ModelError> {
         for (at, node) in self.graph.nodes().iter().enumerate() {
-            self.plan.run_call(at)?;
+            self.plan.run_call(at, 1)?;
             for slice in slices(node, Access::ReadWrite) {
                 let values = self.values(trainer, slice)?;
                 if let Some(index) = values.iter().position(|value| !value.is_finite()) {

@@ -4,6 +4,7 @@ use super::Trainer;
 use super::fit::{Session, shuffled};
 use crate::ModelError;
 use crate::data::Dataset;
+use tilegrad_runtime::{Graph, MemoryUse};
 
 /// Training steps on demand: shuffled as in a training, whole batches only, without validation or metrics.
 #[derive(Debug)]
@@ -48,6 +49,29 @@ impl Stepper<'_> {
             steps -= now;
         }
         Ok(())
+    }
+
+    /// The calls of a step.
+    pub fn graph(&self) -> &Graph {
+        &self.session.program.graph
+    }
+
+    /// Memory that the plan of a step takes.
+    pub fn memory(&self) -> &MemoryUse {
+        self.session.plan.memory()
+    }
+
+    /// Runs one call of a step `times` times. Runs of a whole step are in order again after [`Stepper::restart`].
+    ///
+    /// # Errors
+    /// [`ModelError::Runtime`] if the device is lost.
+    pub fn run_call(&mut self, call: usize, times: u32) -> Result<(), ModelError> {
+        Ok(self.session.plan.run_call(call, times)?)
+    }
+
+    /// Begins a new pass over the data with the next step.
+    pub fn restart(&mut self) {
+        self.done = self.steps;
     }
 
     /// Waits until every step is done.

@@ -15,6 +15,7 @@ pub struct GpuDevice(Arc<Inner>);
 #[derive(Debug)]
 pub struct Inner {
     pub info: DeviceInfo,
+    pub report: AdapterReport,
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
@@ -58,8 +59,8 @@ impl GpuDevice {
             driver: format!("{}, {}", report.driver, report.backend),
             reason,
         };
-        let checked = options.checked;
-        Ok(Self(Arc::new(Inner { info, device, queue, limits, faults, pipelines: Pipelines::default(), checked })))
+        let (checked, report, pipelines) = (options.checked, report.clone(), Pipelines::default());
+        Ok(Self(Arc::new(Inner { info, report, device, queue, limits, faults, pipelines, checked })))
     }
 
     pub fn info(&self) -> &DeviceInfo {
