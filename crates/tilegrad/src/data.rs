@@ -23,14 +23,20 @@ pub fn absolute(folder: &Path) -> Result<PathBuf> {
 
 /// The folder of the project's MNIST: near the current folder, near this program, or where it was built.
 pub fn mnist() -> Result<PathBuf> {
-    let program = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
-    let places = std::env::current_dir().ok().into_iter().chain(program);
-    let near = places.flat_map(|place| place.ancestors().map(|folder| folder.join(MNIST)).collect::<Vec<_>>());
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(MNIST);
-    match near.chain([built]).find(|folder| holds_mnist(folder)) {
+    match of_project(MNIST, holds_mnist) {
         Some(folder) => absolute(&folder),
         None => bail!("the MNIST of the project ({MNIST}) was not found; give a folder of data with --data DIR"),
     }
+}
+
+/// What the project keeps at `place`, if `suits` says so: near the current folder, near this program, or where it was
+/// built.
+pub fn of_project(place: &str, suits: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let program = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
+    let starts = std::env::current_dir().ok().into_iter().chain(program);
+    let near = starts.flat_map(|start| start.ancestors().map(|folder| folder.join(place)).collect::<Vec<_>>());
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(place);
+    near.chain([built]).find(|path| suits(path))
 }
 
 fn holds_mnist(folder: &Path) -> bool {

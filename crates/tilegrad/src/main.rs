@@ -10,6 +10,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod run_folder;
+mod suggest;
 mod table;
 
 use clap::Parser;

@@ -19,6 +19,16 @@ fn can_draw() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// A bar over `pieces` of work on a terminal, and nothing elsewhere.
+pub fn bar_over(pieces: usize) -> ProgressBar {
+    if !can_draw() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(pieces as u64), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("[{bar:24}] {pos}/{len}  {msg}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "))
+}
+
 /// The progress of epochs.
 #[derive(Debug)]
 pub struct EpochProgress {

@@ -29,8 +29,9 @@ struct Findings {
     auto: Auto,
 }
 
-#[derive(Serialize)]
-struct Adapter {
+/// An adapter as reports show it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Adapter {
     name: String,
     kind: String,
     #[serde(rename = "type")]
@@ -53,7 +54,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     let reports = adapters();
     let findings = Findings {
         version: env!("CARGO_PKG_VERSION"),
-        wgpu: version_of("wgpu", LOCK_FILE),
+        wgpu: wgpu_version(),
         cpu_threads: std::thread::available_parallelism().map_or(1, usize::from),
         auto: auto(&reports)?,
         adapters: reports.iter().map(adapter).collect(),
@@ -72,7 +73,8 @@ fn auto(reports: &[AdapterReport]) -> Result<Auto> {
     })
 }
 
-fn adapter(report: &AdapterReport) -> Adapter {
+/// What `report` says, with its limits by name.
+pub fn adapter(report: &AdapterReport) -> Adapter {
     Adapter {
         name: report.name.clone(),
         kind: report.kind.to_string(),
@@ -88,7 +90,7 @@ fn print(findings: &Findings, reports: &[AdapterReport]) {
     say!("tilegrad {} with wgpu {}", findings.version, findings.wgpu);
     say!("\ncpu: {}", format::plural(findings.cpu_threads, "thread"));
     for report in reports {
-        say!("\n{} ({})", report.name, report.kind);
+        say!("\n{}", describe(report));
         say!("  backend   {}, {}", report.backend, report.device_type);
         say!("  driver    {}", report.driver);
         let features = if report.features.is_empty() { "none".into() } else { report.features.join(", ") };
@@ -101,6 +103,26 @@ fn print(findings: &Findings, reports: &[AdapterReport]) {
     if reports.is_empty() {
         say!("this machine has no adapter: {INSTALL_HINT}");
     }
+}
+
+/// An adapter in a few lines.
+pub fn describe(report: &AdapterReport) -> String {
+    let features = if report.features.is_empty() { "none".into() } else { report.features.join(", ") };
+    let mut lines = vec![
+        format!("{} ({})", report.name, report.kind),
+        format!("  backend   {}, {}", report.backend, report.device_type),
+        format!("  driver    {}", report.driver),
+        format!("  features  {features}"),
+    ];
+    for (place, (name, value)) in report.limits.iter().enumerate() {
+        lines.push(format!("  {:<8}  {}", if place == 0 { "limits" } else { "" }, limit(name, *value)));
+    }
+    lines.join("\n")
+}
+
+/// The version of wgpu that this program is built from.
+pub fn wgpu_version() -> &'static str {
+    version_of("wgpu", LOCK_FILE)
 }
 
 /// A limit with its value in a unit that can be read.

@@ -3,8 +3,12 @@
 mod bench;
 mod doctor;
 mod evaluate;
+mod graph;
+mod kernel;
 mod predict;
+mod profile;
 mod train;
+mod validate;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -22,6 +26,11 @@ pub enum Command {
     Predict(predict::PredictArgs),
     /// Measure the speed of a training step or of a kernel
     Bench(bench::BenchArgs),
+    Validate(validate::ValidateArgs),
+    /// Show where the time of a training step goes
+    Profile(profile::ProfileArgs),
+    Graph(graph::GraphArgs),
+    Kernel(kernel::KernelArgs),
     /// List the devices of this machine and what `--device auto` takes
     Doctor(doctor::DoctorArgs),
 }
@@ -34,6 +43,10 @@ impl Command {
             Self::Evaluate(args) => evaluate::run(args)?,
             Self::Predict(args) => predict::run(args)?,
             Self::Bench(args) => bench::run(args, started)?,
+            Self::Validate(args) => return validate::run(args),
+            Self::Profile(args) => profile::run(args)?,
+            Self::Graph(args) => graph::run(args)?,
+            Self::Kernel(args) => kernel::run(args)?,
             Self::Doctor(args) => doctor::run(args)?,
         }
         Ok(ExitCode::SUCCESS)

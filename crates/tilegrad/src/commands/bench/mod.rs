@@ -31,7 +31,7 @@ pub fn run(args: &BenchArgs, started: Instant) -> Result<()> {
 }
 
 /// The middle one; of an even number, the mean of the two in the middle. 0 if there are none.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => 0.0,

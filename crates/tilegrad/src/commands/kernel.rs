@@ -1,0 +1,151 @@
+//! `tilegrad kernel`: the card of one kernel, or the list of all.
+
+use crate::output::say;
+use crate::suggest::suggestion;
+use crate::table::{Align, Table};
+use anyhow::{Result, anyhow};
+use clap::Args;
+use tilegrad_kernels::{Access, Case, Element, Family, FieldType, KERNELS, Kernel, Threads, Variant, find};
+
+/// Show the card of a kernel, or the list of all kernels
+///
+/// The card has its buffers, params, variants and tolerance, and its WGSL with the variant's constants in. Params reach the shader as pipeline-overridable constants of the same names; the offsets are those in the Rust struct.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tilegrad kernel\n  tilegrad kernel matmul --variant 8x4")]
+pub struct KernelArgs {
+    /// The kernel; without a name, all are listed
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// The variant whose constants stand in the WGSL [default: the first one]
+    #[arg(long, value_name = "NAME", requires = "name")]
+    variant: Option<String>,
+}
+
+/// Prints the card or the list.
+pub fn run(args: &KernelArgs) -> Result<()> {
+    let Some(name) = &args.name else {
+        say!("{}", list().to_string().trim_end());
+        return Ok(());
+    };
+    let kernel = kernel_called(name)?;
+    let variant = variant_called(kernel, args.variant.as_deref())?;
+    print_card(kernel);
+    say!("\nWGSL with the constants of variant {}:\n", variant.name);
+    say!("{}", kernel.source(variant).trim_end());
+    Ok(())
+}
+
+/// The kernel called `name`, or an error with the one that was probably meant.
+fn kernel_called(name: &str) -> Result<&'static Kernel> {
+    let names: Vec<&str> = KERNELS.iter().map(|kernel| kernel.name).collect();
+    find(name).ok_or_else(|| anyhow!("no kernel is called `{name}`{}", suggestion(name, &names)))
+}
+
+/// The variant called `name`, or the first one.
+fn variant_called(kernel: &'static Kernel, name: Option<&str>) -> Result<&'static Variant> {
+    let wanted = |variant: &&Variant| name.is_none_or(|name| variant.name == name);
+    let names: Vec<&str> = kernel.variants.iter().map(|variant| variant.name).collect();
+    let name = name.unwrap_or_default();
+    let missing = || anyhow!("{}: no variant is called `{name}`{}", kernel.name, suggestion(name, &names));
+    kernel.variants.iter().find(wanted).ok_or_else(missing)
+}
+
+fn list() -> Table {
+    let mut table =
+        Table::new([("kernel", Align::Left), ("variants", Align::Right), ("what it computes", Align::Left)]);
+    for kernel in KERNELS {
+        table.row([kernel.name.into(), kernel.variants.len().to_string(), kernel.summary.into()]);
+    }
+    table
+}
+
+fn print_card(kernel: &Kernel) {
+    let cases = (kernel.cases)();
+    say!("{}: {}", kernel.name, kernel.summary);
+    say!("\n{}", bindings(kernel).to_string().trim_end());
+    say!("\n{}", params(kernel).to_string().trim_end());
+    say!("\n{}", variants(kernel, cases.iter().max_by_key(|case| case.call.cost().bytes)).to_string().trim_end());
+    say!("\nalternatives  {}", alternatives(kernel));
+    let tolerance = kernel.tolerance;
+    say!("tolerance     {} ({})", tolerance_text(kernel), tolerance.reason);
+    say!("cases         {}", cases.len());
+    say!(
+        "on the CPU    {}",
+        if kernel.fast_cpu.is_some() { "fast_cpu, tested against reference" } else { "reference" }
+    );
+}
+
+/// The largest allowed error in words.
+fn tolerance_text(kernel: &Kernel) -> String {
+    let tolerance = kernel.tolerance;
+    if tolerance.relative == 0.0 && tolerance.scaled == 0.0 {
+        return "none".into();
+    }
+    format!("{:e} of the element + {:e} of the buffer's largest", tolerance.relative, tolerance.scaled)
+}
+
+fn alternatives(kernel: &Kernel) -> String {
+    let names: Vec<&str> = kernel.alternatives.iter().map(|other| other.name).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+fn bindings(kernel: &Kernel) -> Table {
+    let mut table = Table::new([
+        ("binding", Align::Left),
+        ("name", Align::Left),
+        ("access", Align::Left),
+        ("element", Align::Left),
+    ]);
+    for (number, binding) in kernel.bindings.iter().enumerate() {
+        let access = match binding.access {
+            Access::Read => "read",
+            Access::ReadWrite => "read_write",
+        };
+        let element = match binding.element {
+            Element::F32 => "f32",
+            Element::U32 => "u32",
+        };
+        table.row([number.to_string(), binding.name.into(), access.into(), element.into()]);
+    }
+    table
+}
+
+fn params(kernel: &Kernel) -> Table {
+    let mut table = Table::new([("param", Align::Left), ("type", Align::Left), ("offset (bytes)", Align::Right)]);
+    for (number, field) in kernel.params.iter().enumerate() {
+        let ty = match field.ty {
+            FieldType::U32 => "u32",
+            FieldType::F32 => "f32",
+        };
+        table.row([field.name.into(), ty.into(), (4 * number).to_string()]);
+    }
+    table
+}
+
+/// The variants, with the threads that `case` takes of each.
+fn variants(kernel: &Kernel, case: Option<&Case>) -> Table {
+    let threads = case.map_or("threads".into(), |case| format!("threads for {}", case.name));
+    let mut table = Table::new([
+        ("variant".to_owned(), Align::Left),
+        ("made for".into(), Align::Left),
+        ("workgroup".into(), Align::Left),
+        (threads, Align::Left),
+        ("constants".into(), Align::Left),
+    ]);
+    for variant in kernel.variants {
+        let family = match variant.family {
+            Family::Any => "any adapter",
+            Family::BarrierFree => "software adapters",
+            Family::SharedMemory => "GPUs",
+        };
+        let constants: Vec<String> = variant.constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let threads = case.map_or(String::new(), |case| match (kernel.threads)(&case.call.params, variant.tile()) {
+            Threads::Line(threads) => threads.to_string(),
+            Threads::Grid([x, y, z]) => format!("{x} x {y} x {z}"),
+        });
+        let [x, y, z] = variant.workgroup;
+        let row = [variant.name.into(), family.into(), format!("{x} x {y} x {z}"), threads, constants.join(" ")];
+        table.row(row);
+    }
+    table
+}

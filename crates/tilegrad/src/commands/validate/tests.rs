@@ -1,0 +1,83 @@
+//! Kernels that are wrong on purpose must be found, with the right place.
+
+use super::sweep::{Findings, Job, sweep};
+use super::{check::Outcome, text};
+use tilegrad_kernels::{Kernel, Operand, relu};
+use tilegrad_runtime::{Device, DeviceChoice, DeviceOptions};
+
+/// The rectifier, but for its last element.
+static BROKEN: Kernel = Kernel {
+    name: "relu_short_of_one",
+    wgsl: "override count: u32;
+        @group(0) @binding(0) var<storage, read> x: array<f32>;
+        @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(64)
+        fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+            let i = id.y * (groups.x * 64u) + id.x;
+            if i + 1u >= count {
+                return;
+            }
+            y[i] = select(x[i], 0.0, x[i] < 0.0);
+        }",
+    fast_cpu: Some(short_of_one),
+    ..relu::KERNEL
+};
+
+/// A shader that no driver takes.
+static REFUSED: Kernel = Kernel { name: "relu_refused", wgsl: "fn main() { nonsense }", ..relu::KERNEL };
+
+fn short_of_one(_: &[u32], mut operands: Vec<Operand<'_>>) {
+    let (Some(Operand::Write(y)), Some(Operand::Read(x))) = (operands.pop(), operands.pop()) else { return };
+    let last = x.len() - 1;
+    y[..last].iter_mut().zip(x).for_each(|(y, x)| *y = f32::from_bits(*x).max(0.0).to_bits());
+}
+
+/// The adapter of the other tests.
+fn adapter() -> Device {
+    let name = std::env::var("TILEGRAD_TEST_DEVICE").unwrap_or_else(|_| "software".into());
+    let Ok(choice) = name.parse();
+    Device::open(&choice, DeviceOptions::default()).expect("tests need an adapter")
+}
+
+fn checked(device: &Device, kernels: Vec<&'static Kernel>) -> Findings {
+    sweep(device, &Job { kernels, golden: Err("this is a test".into()) })
+}
+
+fn assert_last_element_is_found(device: &Device, variant: &str) {
+    let findings = checked(device, vec![&BROKEN]);
+    assert!(!findings.passed);
+    for (result, case) in findings.kernels[0].cases.iter().zip((BROKEN.cases)()) {
+        let Outcome::Compared { buffer, index, bad, bad_count: 1, .. } = &result.outcome else { panic!("{result:?}") };
+        let last = case.call.params[0] as usize - 1;
+        assert_eq!((buffer.as_str(), *index, bad[0].index), ("y", last, last), "{}", case.name);
+        assert!(bad[0].got.is_nan() && bad[0].expected.is_finite(), "{bad:?}");
+    }
+    let text = text::findings(&findings, false);
+    let place = format!("FAILED: relu_short_of_one ({variant}), case 63: buffer `y`, 1 of 63 elements too far off");
+    for part in [&place, "  y[62] is NaN, expected 31, allowed error 0e0", "FAILED on ", "golden steps, because this"] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+}
+
+#[test]
+fn a_broken_shader_is_found() {
+    let device = adapter();
+    assert!(checked(&device, vec![&relu::KERNEL]).passed);
+    assert_last_element_is_found(&device, "line64");
+}
+
+#[test]
+fn a_broken_fast_cpu_is_found() {
+    let device = Device::open(&DeviceChoice::Cpu, DeviceOptions::default()).expect("every machine has a CPU");
+    assert_last_element_is_found(&device, "fast_cpu");
+}
+
+#[test]
+fn a_shader_that_is_refused_has_failed() {
+    let device = adapter();
+    let findings = checked(&device, vec![&REFUSED, &relu::KERNEL]);
+    assert!(!findings.passed && findings.kernels[0].failed() && !findings.kernels[1].failed());
+    let text = text::findings(&findings, false);
+    assert!(text.contains("FAILED: relu_refused (line64), case 1: "), "{text}");
+    assert!(serde_json::to_string(&findings).expect("JSON").contains("\"outcome\":\"refused\""));
+}
