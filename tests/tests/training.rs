@@ -241,3 +241,20 @@ fn the_mnist_example_trains_on_a_part_of_the_data() {
     assert!(accuracy > 0.6, "{text}");
     assert!(Checkpoint::load(&folder.path().join("mnist.safetensors")).is_ok());
 }
+
+/// Each call by itself agrees; a parameter changed on one side is found at the first call that reads it.
+#[test]
+fn a_step_on_two_devices_is_compared_call_by_call() {
+    let data = spots(250, SHAPE);
+    let [cpu, adapter] = devices();
+    let mut mine = Trainer::new(adapter, config(1)).unwrap();
+    let mut theirs = Trainer::new(cpu, config(1)).unwrap();
+    assert_eq!(mine.compare_step(&mut theirs, &data, usize::MAX).unwrap(), None);
+
+    let inner = theirs.parameters().unwrap().into_iter().find(|tensor| tensor.name == "inner.weight").unwrap();
+    let mut values = inner.values;
+    values[5] += 0.5;
+    theirs.set_parameter("inner.weight", &values).unwrap();
+    let found = mine.compare_step(&mut theirs, &data, 0).unwrap().unwrap();
+    assert_eq!((found.scope.as_str(), found.kernel), ("inner forward", "matmul"), "{found}");
+}

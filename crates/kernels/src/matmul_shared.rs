@@ -1,7 +1,7 @@
 //! Matrix product through workgroup memory: the family for real GPUs.
 //!
 //! # Formula, Shapes, Errors
-//! Those of [`matmul`](crate::matmul), whose alternative it is: the same bindings and params, and every output
+//! Those of [`matmul`], whose alternative it is: the same bindings and params, and every output
 //! is folded in the same order.
 //!
 //! # Dispatch

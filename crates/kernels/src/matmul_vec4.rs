@@ -1,7 +1,7 @@
 //! Matrix product in registers alone, four elements to a load.
 //!
 //! # Formula, Shapes, Errors
-//! Those of [`matmul`](crate::matmul), whose alternative it is, for shapes that vectors of four divide: the same
+//! Those of [`matmul`], whose alternative it is, for shapes that vectors of four divide: the same
 //! bindings and params, and every output is folded in the same order.
 //!
 //! # Dispatch

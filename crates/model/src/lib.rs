@@ -50,5 +50,5 @@ pub use optimiser::Optimiser;
 pub use parameters::{ParameterSet, ParameterSpec};
 pub use program::{DataSize, Mode, Program};
 pub use trainer::{
-    Cause, EpochRecord, Evaluation, Evaluator, NamedTensor, Observer, Progress, Range, Stepper, Trainer,
+    CallDifference, Cause, EpochRecord, Evaluation, Evaluator, NamedTensor, Observer, Progress, Range, Stepper, Trainer,
 };

@@ -173,10 +173,35 @@ impl Probe {
     }
 
     fn values(&self, trainer: &Trainer, slice: &Slice) -> Result<Vec<f32>, ModelError> {
+        Ok(self.words(trainer, slice)?.into_iter().map(f32::from_bits).collect())
+    }
+
+    /// The calls of the step.
+    pub(super) fn nodes(&self) -> &[Node] {
+        self.graph.nodes()
+    }
+
+    /// Runs one call.
+    pub(super) fn run_call(&self, call: usize) -> Result<(), ModelError> {
+        Ok(self.plan.run_call(call, 1)?)
+    }
+
+    /// What `slice` holds on the trainer's device.
+    pub(super) fn words(&self, trainer: &Trainer, slice: &Slice) -> Result<Vec<u32>, ModelError> {
+        let mut words = trainer.device.read(self.memory(slice)?)?;
+        words.truncate(slice.offset + slice.len);
+        Ok(words.split_off(slice.offset))
+    }
+
+    /// Writes what `slice` holds on the trainer's device.
+    pub(super) fn set_words(&self, trainer: &Trainer, slice: &Slice, words: &[u32]) -> Result<(), ModelError> {
+        Ok(trainer.device.write(self.memory(slice)?, slice.offset, words)?)
+    }
+
+    fn memory(&self, slice: &Slice) -> Result<&Memory, ModelError> {
         let BufferId(buffer) = slice.buffer;
-        let Some(memory) = &self.memories[buffer as usize] else { return Ok(Vec::new()) };
-        let words = trainer.device.read(memory)?;
-        Ok(words[slice.offset..slice.offset + slice.len].iter().map(|word| f32::from_bits(*word)).collect())
+        let memory = self.memories[buffer as usize].as_ref();
+        memory.ok_or_else(|| ModelError::Mismatch(format!("buffer `{}` has no memory", slice.name)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The training loop: fit, evaluate, predict, and checkpoints to go on from.
 
+mod comparison;
 mod device_data;
 mod diagnosis;
 mod evaluator;
@@ -7,6 +8,7 @@ mod fit;
 mod record;
 mod stepper;
 
+pub use comparison::CallDifference;
 pub use diagnosis::{Cause, Range};
 pub use evaluator::{Evaluation, Evaluator};
 pub use fit::Observer;

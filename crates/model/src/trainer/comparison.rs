@@ -1,0 +1,133 @@
+//! A training step on two devices, call by call: the first call whose results differ is where to look.
+
+use super::Trainer;
+use super::diagnosis::Probe;
+use super::fit::shuffled;
+use crate::ModelError;
+use crate::data::Dataset;
+use std::fmt;
+use tilegrad_kernels::{Access, Element, Slice, Tolerance};
+use tilegrad_runtime::Node;
+
+/// The first element of the first call that differs by more than the kernel's tolerance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallDifference {
+    /// Number of the call within the step.
+    pub call: usize,
+    /// Layer and direction, such as `conv2 forward`.
+    pub scope: String,
+    /// The kernel.
+    pub kernel: &'static str,
+    /// The buffer that it wrote.
+    pub buffer: String,
+    /// Place in the buffer.
+    pub index: usize,
+    /// What the device gave.
+    pub got: f64,
+    /// What the other device gave.
+    pub expected: f64,
+    /// How far apart they may be.
+    pub allowed: f64,
+}
+
+impl fmt::Display for CallDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, scope, kernel, buffer, index, got, expected, allowed } = self;
+        write!(
+            f,
+            "call {call}, {scope}, kernel {kernel}: {buffer}[{index}] is {got:e}, expected {expected:e} within {allowed:e}"
+        )
+    }
+}
+
+impl Trainer {
+    /// Runs a step of this training and of `other`, which has the same configuration on another device, over the
+    /// same batch of `data`, and returns the first call whose results differ.
+    ///
+    /// Before each call up to number `apart`, `other` gets what this device reads and is about to write, so that each
+    /// call is judged by itself. From `apart` on both go their own ways, and differences add up.
+    ///
+    /// # Errors
+    /// [`ModelError::Mismatch`] if the configurations differ or the data does not fit them.
+    pub fn compare_step(
+        &mut self,
+        other: &mut Self,
+        data: &Dataset,
+        apart: usize,
+    ) -> Result<Option<CallDifference>, ModelError> {
+        if self.config != other.config {
+            return Err(ModelError::Mismatch(
+                "two trainings can be compared if their configurations are the same".into(),
+            ));
+        }
+        let (mine, theirs) = (self.begin_comparison(data)?, other.begin_comparison(data)?);
+        for (call, node) in mine.nodes().iter().enumerate() {
+            if call < apart {
+                for slice in &node.call.buffers {
+                    theirs.set_words(other, slice, &mine.words(self, slice)?)?;
+                }
+            }
+            mine.run_call(call)?;
+            theirs.run_call(call)?;
+            for slice in written(node) {
+                let (got, expected) = (mine.words(self, slice)?, theirs.words(other, slice)?);
+                if let Some(found) = first_difference(&got, &expected, slice.element, node.call.kernel.tolerance) {
+                    let (index, got, expected, allowed) = found;
+                    let (scope, kernel, buffer) = (node.scope.clone(), node.call.kernel.name, slice.name.to_string());
+                    return Ok(Some(CallDifference { call, scope, kernel, buffer, index, got, expected, allowed }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn begin_comparison(&mut self, data: &Dataset) -> Result<Probe, ModelError> {
+        let session = self.session(data)?;
+        self.start_pass(&session, &shuffled(session.count, self.config.train.seed, self.epoch))?;
+        self.probe(&session)
+    }
+}
+
+fn written(node: &Node) -> impl Iterator<Item = &Slice> {
+    let bindings = node.call.buffers.iter().zip(node.call.kernel.bindings);
+    bindings.filter(|(_, binding)| binding.access == Access::ReadWrite).map(|(slice, _)| slice)
+}
+
+/// Place, both values and the allowed distance of the first element that differs too much. Integers are exact; two
+/// NaNs are equal.
+fn first_difference(
+    got: &[u32],
+    expected: &[u32],
+    element: Element,
+    tolerance: Tolerance,
+) -> Option<(usize, f64, f64, f64)> {
+    if element == Element::U32 {
+        let at = got.iter().zip(expected).position(|(got, expected)| got != expected)?;
+        return Some((at, got[at].into(), expected[at].into(), 0.0));
+    }
+    let values = || expected.iter().map(|word| f32::from_bits(*word));
+    let scale = values().filter(|value| value.is_finite()).fold(0.0f32, |scale, value| scale.max(value.abs()));
+    got.iter().zip(values()).enumerate().find_map(|(at, (word, expected))| {
+        let (got, allowed) = (f32::from_bits(*word), tolerance.allowed(expected, scale));
+        let same = *word == expected.to_bits() || (got.is_nan() && expected.is_nan());
+        let near = expected.is_finite() && (got - expected).abs() <= allowed;
+        (!same && !near).then(|| (at, f64::from(got), f64::from(expected), f64::from(allowed)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_element_beyond_its_tolerance_is_found() {
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+        let find = |got: &[f32], expected: &[f32]| {
+            first_difference(&bits(got), &bits(expected), Element::F32, Tolerance::SUMMED).map(|found| found.0)
+        };
+        assert_eq!(find(&[1.0, 2.0, f32::NAN], &[1.0, 2.0001, f32::NAN]), None);
+        assert_eq!(find(&[1.0, 2.1, 9.0], &[1.0, 2.0, 3.0]), Some(1));
+        assert_eq!(find(&[1.0], &[f32::INFINITY]), Some(0));
+        assert_eq!(first_difference(&[1, 2], &[1, 3], Element::U32, Tolerance::EXACT), Some((1, 2.0, 3.0, 0.0)));
+    }
+}
