@@ -144,3 +144,11 @@ fn dot_draws_every_call() {
     let output = child.wait_with_output().expect("dot ends");
     assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("<svg"));
 }
+
+#[test]
+fn compare_finds_no_call_that_differs_and_wants_an_adapter() {
+    let dir = folder();
+    let text = succeed(dir.path(), &["compare", "--device", &adapter(), "--batch", "4"]).out;
+    assert!(text.contains("every call of the step agrees with the CPU"), "{text}");
+    fail(dir.path(), &["compare", "--device", "cpu"], &["nothing to be compared with", "software"]);
+}

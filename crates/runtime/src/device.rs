@@ -300,6 +300,18 @@ impl Plan {
         }
     }
 
+    /// Runs the graph once, waits, and gives the seconds of each call by the adapter's own clock: none at all on a device
+    /// without one, none for a call whose times cannot be true.
+    ///
+    /// # Errors
+    /// Those of [`Plan::run`].
+    pub fn time_calls(&self) -> Result<Option<Vec<Option<f64>>>, RuntimeError> {
+        match &self.0 {
+            PlanKind::Gpu(plan) => plan.time_calls(),
+            PlanKind::Cpu(_) => Ok(None),
+        }
+    }
+
     /// Memory that the plan's buffers take.
     pub fn memory(&self) -> &MemoryUse {
         match &self.0 {

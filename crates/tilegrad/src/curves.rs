@@ -12,10 +12,10 @@ use tilegrad_model::EpochRecord;
 
 const SIZE: (u32, u32) = (1200, 500);
 /// Drawn so much larger and scaled down, which smooths lines and letters.
-const SCALE: u32 = 2;
-const FONT: &str = "DejaVu Sans";
-const INK: RGBColor = RGBColor(51, 51, 51);
-const GRID: RGBColor = RGBColor(225, 225, 225);
+pub(crate) const SCALE: u32 = 2;
+pub(crate) const FONT: &str = "DejaVu Sans";
+pub(crate) const INK: RGBColor = RGBColor(51, 51, 51);
+pub(crate) const GRID: RGBColor = RGBColor(225, 225, 225);
 const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const VALIDATION: RGBColor = RGBColor(214, 98, 11);
 
@@ -30,16 +30,21 @@ struct Curve {
 
 /// The PNG file of a training so far.
 pub fn png(history: &[EpochRecord]) -> Result<Vec<u8>> {
-    let mut large = RgbImage::new(SIZE.0 * SCALE, SIZE.1 * SCALE);
-    draw(&mut large, history)?;
-    let picture = imageops::thumbnail(&large, SIZE.0, SIZE.1);
+    picture(SIZE, |large| draw(large, history))
+}
+
+/// The PNG file of a picture of `size`, drawn [`SCALE`] times as large on a black ground.
+pub(crate) fn picture(size: (u32, u32), draw: impl FnOnce(&mut RgbImage) -> Result<()>) -> Result<Vec<u8>> {
+    embed_font();
+    let mut large = RgbImage::new(size.0 * SCALE, size.1 * SCALE);
+    draw(&mut large)?;
+    let small = imageops::thumbnail(&large, size.0, size.1);
     let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes).write_image(&picture, SIZE.0, SIZE.1, ExtendedColorType::Rgb8)?;
+    PngEncoder::new(&mut bytes).write_image(&small, size.0, size.1, ExtendedColorType::Rgb8)?;
     Ok(bytes)
 }
 
 fn draw(pixels: &mut RgbImage, history: &[EpochRecord]) -> Result<()> {
-    embed_font();
     let root = BitMapBackend::with_buffer(pixels, (SIZE.0 * SCALE, SIZE.1 * SCALE)).into_drawing_area();
     root.fill(&WHITE).map_err(failed)?;
     let (left, right) = root.split_horizontally(SIZE.0 / 2 * SCALE);
@@ -152,8 +157,8 @@ fn four_digits(value: &f64) -> String {
     if short == "-0" { "0".into() } else { short.into() }
 }
 
-fn failed(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("the curves could not be drawn: {error}")
+pub(crate) fn failed(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("the picture could not be drawn: {error}")
 }
 
 #[cfg(test)]

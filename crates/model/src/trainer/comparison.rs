@@ -45,7 +45,8 @@ impl Trainer {
     /// same batch of `data`, and returns the first call whose results differ.
     ///
     /// Before each call up to number `apart`, `other` gets what this device reads and is about to write, so that each
-    /// call is judged by itself. From `apart` on both go their own ways, and differences add up.
+    /// call is judged by itself. From `apart` on both go their own ways, differences add up, and every call gets at least
+    /// the tolerance of a long sum.
     ///
     /// # Errors
     /// [`ModelError::Mismatch`] if the configurations differ or the data does not fit them.
@@ -69,9 +70,13 @@ impl Trainer {
             }
             mine.run_call(call)?;
             theirs.run_call(call)?;
+            // Apart, even a copy differs by what its input does.
+            let own = node.call.kernel.tolerance;
+            let tolerance =
+                if call < apart || own.relative > Tolerance::SUMMED.relative { own } else { Tolerance::SUMMED };
             for slice in written(node) {
                 let (got, expected) = (mine.words(self, slice)?, theirs.words(other, slice)?);
-                if let Some(found) = first_difference(&got, &expected, slice.element, node.call.kernel.tolerance) {
+                if let Some(found) = first_difference(&got, &expected, slice.element, tolerance) {
                     let (index, got, expected, allowed) = found;
                     let (scope, kernel, buffer) = (node.scope.clone(), node.call.kernel.name, slice.name.to_string());
                     return Ok(Some(CallDifference { call, scope, kernel, buffer, index, got, expected, allowed }));

@@ -38,15 +38,32 @@ impl Stepper<'_> {
     /// [`ModelError::Runtime`] if the device is lost.
     pub fn run(&mut self, mut steps: u32) -> Result<(), ModelError> {
         while steps > 0 {
-            if self.done == self.steps {
-                let order = shuffled(self.session.count, self.trainer.config.train.seed, self.passes);
-                self.trainer.start_pass(&self.session, &order)?;
-                (self.done, self.passes) = (0, self.passes + 1);
-            }
+            self.begin_pass_if_due()?;
             let now = steps.min(self.steps - self.done);
             self.session.plan.run(now)?;
             self.done += now;
             steps -= now;
+        }
+        Ok(())
+    }
+
+    /// Runs one step, waits, and gives the seconds of each of its calls by the adapter's own clock: none at all on a device
+    /// without one, where no step is run, and none for a call whose times cannot be true.
+    ///
+    /// # Errors
+    /// [`ModelError::Runtime`] if the device is lost.
+    pub fn time_calls(&mut self) -> Result<Option<Vec<Option<f64>>>, ModelError> {
+        self.begin_pass_if_due()?;
+        let times = self.session.plan.time_calls()?;
+        self.done += u32::from(times.is_some());
+        Ok(times)
+    }
+
+    fn begin_pass_if_due(&mut self) -> Result<(), ModelError> {
+        if self.done == self.steps {
+            let order = shuffled(self.session.count, self.trainer.config.train.seed, self.passes);
+            self.trainer.start_pass(&self.session, &order)?;
+            (self.done, self.passes) = (0, self.passes + 1);
         }
         Ok(())
     }

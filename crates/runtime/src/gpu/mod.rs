@@ -8,6 +8,7 @@ mod memory;
 mod pipeline;
 mod plan;
 mod snapshot;
+mod timestamps;
 
 pub use adapter::enumerate;
 pub use device::GpuDevice;

@@ -2,6 +2,7 @@
 
 use super::device::GpuDevice;
 use super::pipeline::{Pipeline, Wanted};
+use super::timestamps::{self, Timestamps};
 use super::{GpuMemory, limits};
 use crate::device::{Choose, Memory, MemoryKind, foreign_memory, resolve_external};
 use crate::memory_plan::{self, MemoryUse};
@@ -23,6 +24,15 @@ struct BoundCall {
     pipeline: Arc<Pipeline>,
     group: wgpu::BindGroup,
     workgroups: [u32; 3],
+}
+
+impl BoundCall {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline.compute);
+        pass.set_bind_group(0, &self.group, &[]);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
+    }
 }
 
 impl GpuPlan {
@@ -69,10 +79,7 @@ impl GpuPlan {
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             for call in (0..times).flat_map(|_| &self.calls[part.clone()]) {
-                pass.set_pipeline(&call.pipeline.compute);
-                pass.set_bind_group(0, &call.group, &[]);
-                let [x, y, z] = call.workgroups;
-                pass.dispatch_workgroups(x, y, z);
+                call.encode(&mut pass);
             }
         }
         self.device.queue.submit([encoder.finish()]);
@@ -83,6 +90,23 @@ impl GpuPlan {
             device: self.device.info.name.clone(),
             problem: super::faults::one_line(&error.to_string()),
         })
+    }
+
+    /// Runs all calls once, each in a pass of its own, and gives the seconds of each by the adapter's clock. None if it has
+    /// no clock for this; none for a call whose times cannot be true.
+    pub fn time_calls(&self) -> Result<Option<Vec<Option<f64>>>, RuntimeError> {
+        if !timestamps::supported(&self.device) {
+            return Ok(None);
+        }
+        let times = Timestamps::new(&self.device, self.calls.len())?;
+        let mut encoder = self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for (number, call) in self.calls.iter().enumerate() {
+            let timestamp_writes = Some(times.of(number));
+            let mut pass =
+                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("timed"), timestamp_writes });
+            call.encode(&mut pass);
+        }
+        times.submit(encoder).map(Some)
     }
 
     pub fn memory(&self) -> &MemoryUse {

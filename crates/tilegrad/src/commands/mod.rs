@@ -1,6 +1,7 @@
 //! The commands, one file or folder each.
 
 mod bench;
+mod compare;
 mod doctor;
 mod evaluate;
 mod graph;
@@ -27,6 +28,8 @@ pub enum Command {
     /// Measure the speed of a training step or of a kernel
     Bench(bench::BenchArgs),
     Validate(validate::ValidateArgs),
+    /// Find the first call of a step that a device computes otherwise than the CPU
+    Compare(compare::CompareArgs),
     /// Show where the time of a training step goes
     Profile(profile::ProfileArgs),
     Graph(graph::GraphArgs),
@@ -44,6 +47,7 @@ impl Command {
             Self::Predict(args) => predict::run(args)?,
             Self::Bench(args) => bench::run(args, started)?,
             Self::Validate(args) => return validate::run(args),
+            Self::Compare(args) => compare::run(args)?,
             Self::Profile(args) => profile::run(args)?,
             Self::Graph(args) => graph::run(args)?,
             Self::Kernel(args) => kernel::run(args)?,

@@ -1,8 +1,12 @@
 //! `tilegrad profile`: where the time of a training step goes, kernel by kernel and layer by layer.
 
 mod ceilings;
+mod clock;
+mod labels;
 mod measure;
+mod plot;
 mod report;
+mod trace;
 
 use crate::commands::train::reference;
 use crate::data;
@@ -11,17 +15,20 @@ use crate::output::{json, say};
 use crate::progress::Waiting;
 use anyhow::Result;
 use clap::{Args, value_parser};
+use measure::Profile;
 use std::path::PathBuf;
-use tilegrad_model::{Config, Trainer};
+use tilegrad_model::{Config, Trainer, write_atomically};
+use tilegrad_runtime::Graph;
 
 /// Show where the time of a training step goes, kernel by kernel and layer by layer, against what the device can do.
 ///
 /// Two micro kernels run first, one bound by arithmetic and one by memory; a kernel's share of the better of the two is
-/// what it reaches. On the CPU device each call of a step is timed as it runs. On an adapter each call is repeated until
-/// it takes 5 ms, since not every adapter can time inside a pass; the sum of the calls is compared with the time of a
-/// whole step, and a difference is said.
+/// what it reaches. On the CPU device each call of a step is timed as it runs. On an adapter its own timestamps time each
+/// call of a step, after a self-test of that clock; without such a clock each call is repeated until it takes 5 ms. The
+/// report says which. The sum of the calls is compared with the time of a whole step, and a difference is said.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tilegrad profile --device software --batch 64")]
+#[command(after_help = "Examples:\n  tilegrad profile --device software --batch 64\n  \
+                        tilegrad profile --trace step.json --plot roofline.png")]
 pub struct ProfileArgs {
     #[command(flatten)]
     device: DeviceArgs,
@@ -37,6 +44,12 @@ pub struct ProfileArgs {
     /// Steps or repetitions that are timed
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = value_parser!(u32).range(1..))]
     steps: u32,
+    /// Write the calls of a step as a trace, for https://ui.perfetto.dev
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Write a roofline picture, a PNG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// One line of JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -50,7 +63,7 @@ pub fn run(args: &ProfileArgs) -> Result<()> {
     let waiting = Waiting::begin("preparing");
     let splits = data::load(&folder, &config.network, None)?;
     let device = args.device.open()?;
-    let ceilings = ceilings::measure(&device)?;
+    let ceilings = ceilings::ceilings(&device)?;
     let batch = config.train.batch;
     let mut trainer = Trainer::new(device.clone(), config)?;
     let mut stepper = trainer.stepper(&splits.train)?;
@@ -59,11 +72,28 @@ pub fn run(args: &ProfileArgs) -> Result<()> {
     let profile = measure::measure(&device, &mut stepper, args.steps)?;
     drop(waiting);
     let report = report::Report::new(&device, batch, &profile, ceilings);
+    write_files(args, &report, &profile, stepper.graph())?;
     if args.json {
         return json(&report);
     }
     say!("device: {}", device::line(&device));
     say!("{report}");
     say!("{}", report::memory(stepper.memory()));
+    for (what, file) in [("trace", &args.trace), ("plot", &args.plot)] {
+        if let Some(file) = file {
+            say!("{what}: {}", file.display());
+        }
+    }
+    Ok(())
+}
+
+/// Writes the trace and the picture that were asked for.
+fn write_files(args: &ProfileArgs, report: &report::Report, profile: &Profile, graph: &Graph) -> Result<()> {
+    if let Some(file) = &args.trace {
+        write_atomically(file, trace::json(report, profile, graph).to_string().as_bytes())?;
+    }
+    if let Some(file) = &args.plot {
+        write_atomically(file, &plot::png(report)?)?;
+    }
     Ok(())
 }

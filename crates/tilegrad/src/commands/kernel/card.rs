@@ -1,56 +1,11 @@
-//! `tilegrad kernel`: the card of one kernel, or the list of all.
+//! The card of a kernel, and the list of all kernels.
 
 use crate::output::say;
-use crate::suggest::suggestion;
 use crate::table::{Align, Table};
-use anyhow::{Result, anyhow};
-use clap::Args;
-use tilegrad_kernels::{Access, Case, Element, Family, FieldType, KERNELS, Kernel, Threads, Variant, find};
+use tilegrad_kernels::{Access, Case, Element, Family, FieldType, KERNELS, Kernel, Threads};
 
-/// Show the card of a kernel, or the list of all kernels
-///
-/// The card has its buffers, params, variants and tolerance, and its WGSL with the variant's constants in. Params reach the shader as pipeline-overridable constants of the same names; the offsets are those in the Rust struct.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  tilegrad kernel\n  tilegrad kernel matmul --variant 8x4")]
-pub struct KernelArgs {
-    /// The kernel; without a name, all are listed
-    #[arg(value_name = "NAME")]
-    name: Option<String>,
-    /// The variant whose constants stand in the WGSL [default: the first one]
-    #[arg(long, value_name = "NAME", requires = "name")]
-    variant: Option<String>,
-}
-
-/// Prints the card or the list.
-pub fn run(args: &KernelArgs) -> Result<()> {
-    let Some(name) = &args.name else {
-        say!("{}", list().to_string().trim_end());
-        return Ok(());
-    };
-    let kernel = kernel_called(name)?;
-    let variant = variant_called(kernel, args.variant.as_deref())?;
-    print_card(kernel);
-    say!("\nWGSL with the constants of variant {}:\n", variant.name);
-    say!("{}", kernel.source(variant).trim_end());
-    Ok(())
-}
-
-/// The kernel called `name`, or an error with the one that was probably meant.
-fn kernel_called(name: &str) -> Result<&'static Kernel> {
-    let names: Vec<&str> = KERNELS.iter().map(|kernel| kernel.name).collect();
-    find(name).ok_or_else(|| anyhow!("no kernel is called `{name}`{}", suggestion(name, &names)))
-}
-
-/// The variant called `name`, or the first one.
-fn variant_called(kernel: &'static Kernel, name: Option<&str>) -> Result<&'static Variant> {
-    let wanted = |variant: &&Variant| name.is_none_or(|name| variant.name == name);
-    let names: Vec<&str> = kernel.variants.iter().map(|variant| variant.name).collect();
-    let name = name.unwrap_or_default();
-    let missing = || anyhow!("{}: no variant is called `{name}`{}", kernel.name, suggestion(name, &names));
-    kernel.variants.iter().find(wanted).ok_or_else(missing)
-}
-
-fn list() -> Table {
+/// Every kernel in a line.
+pub fn list() -> Table {
     let mut table =
         Table::new([("kernel", Align::Left), ("variants", Align::Right), ("what it computes", Align::Left)]);
     for kernel in KERNELS {
@@ -59,7 +14,8 @@ fn list() -> Table {
     table
 }
 
-fn print_card(kernel: &Kernel) {
+/// Everything but the WGSL.
+pub fn print(kernel: &Kernel) {
     let cases = (kernel.cases)();
     say!("{}: {}", kernel.name, kernel.summary);
     say!("\n{}", bindings(kernel).to_string().trim_end());
