@@ -2,6 +2,7 @@
 //! gradients; what it needs then, it keeps.
 
 mod add;
+mod affine;
 mod conv2d;
 mod dense;
 mod flatten;
