@@ -7,6 +7,7 @@
 //! A new kernel touches three files: `shaders/NAME.wgsl`, `crates/kernels/src/NAME.rs` and one line here.
 
 mod contract;
+pub mod convolution;
 pub mod state;
 pub mod window;
 
@@ -27,6 +28,8 @@ macro_rules! kernels {
 kernels![
     gather_batch,
     one_hot,
+    conv2d,
+    conv2d_pool,
     im2col,
     matmul,
     matmul_vec4,
@@ -39,6 +42,8 @@ kernels![
     avg_pool,
     softmax_cross_entropy,
     mean_squared_error,
+    conv2d_grad_input,
+    conv2d_grad_weight,
     avg_pool_grad,
     max_pool_grad,
     relu_grad,

@@ -94,6 +94,7 @@ macro_rules! tile {
                 ("COLUMNS", $columns),
             ],
             family: Family::$family,
+            subgroup: None,
             fits: |words| Params::from_words(words).n >= $columns * 8 || $columns == 1,
         }
     };

@@ -28,6 +28,7 @@ pub static KERNEL: Kernel = Kernel {
             workgroup: [64, 1, 1],
             constants: &[("WORKGROUP", 64), ("BLOCK_M", 32), ("BLOCK_N", 32), ("BLOCK_K", 8)],
             family: Family::SharedMemory,
+            subgroup: None,
             fits: |_| true,
         },
         Variant {
@@ -35,6 +36,7 @@ pub static KERNEL: Kernel = Kernel {
             workgroup: [256, 1, 1],
             constants: &[("WORKGROUP", 256), ("BLOCK_M", 64), ("BLOCK_N", 64), ("BLOCK_K", 16)],
             family: Family::SharedMemory,
+            subgroup: None,
             fits: |_| true,
         },
     ],

@@ -22,6 +22,7 @@ macro_rules! tile {
             workgroup: [8, 1, 1],
             constants: &[("WORKGROUP", 8), ("LANES_N", $lanes_n), ("ROWS", $rows), ("VECTORS", $vectors)],
             family: Family::BarrierFree,
+            subgroup: None,
             fits: |words| divides(words) && matmul::extent(words).1 >= 4 * $lanes_n * $vectors,
         }
     };

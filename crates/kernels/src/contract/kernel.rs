@@ -130,6 +130,9 @@ pub struct Variant {
     pub constants: &'static [(&'static str, u32)],
     /// The adapters it is made for.
     pub family: Family,
+    /// The one size of a subgroup that the WGSL is written for, if it exchanges values between lanes. An adapter
+    /// with any other size, or with several, never gets this variant.
+    pub subgroup: Option<u32>,
     /// Whether it is any good for these params; it must be right for all of them. The last variant that
     /// suits an adapter is taken when none fits.
     pub fits: fn(params: &[u32]) -> bool,
@@ -137,8 +140,14 @@ pub struct Variant {
 
 impl Variant {
     /// A kernel's only variant: 64 threads in a line, no tile constants.
-    pub const LINE: [Self; 1] =
-        [Self { name: "line64", workgroup: [64, 1, 1], constants: &[], family: Family::Any, fits: |_| true }];
+    pub const LINE: [Self; 1] = [Self {
+        name: "line64",
+        workgroup: [64, 1, 1],
+        constants: &[],
+        family: Family::Any,
+        subgroup: None,
+        fits: |_| true,
+    }];
 
     /// The tile constants, by name.
     pub fn tile(&self) -> Tile {
