@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tilegrad_kernels::{Tolerance, hash};
 use tilegrad_model::data::ImageShape;
-use tilegrad_model::{LayerProgram, Padding, Pair, Shape, conv2d};
+use tilegrad_model::{Engine, LayerProgram, Lowering, Padding, Pair, Shape, conv2d};
 use tilegrad_runtime::Device;
 use tilegrad_tests::compare::assert_close;
 use tilegrad_tests::devices;
@@ -91,9 +91,16 @@ fn random(stream: u32, len: usize) -> Vec<f32> {
     (0..len as u32).map(|i| hash::normal(5, stream, i)).collect()
 }
 
+/// In both lowerings.
 fn check(device: &Device, case: &Convolution) {
+    for lowering in [Lowering::Implicit, Lowering::Im2col] {
+        check_lowered(device, case, Engine { lowering, ..Engine::default() });
+    }
+}
+
+fn check_lowered(device: &Device, case: &Convolution, engine: Engine) {
     let layer = conv2d(case.filters as u32, case.kernel).stride(case.stride).padding(case.padding);
-    let program = LayerProgram::record(layer, Shape::Image(case.image), case.batch as u32).unwrap();
+    let program = LayerProgram::record(layer, Shape::Image(case.image), case.batch as u32, engine).unwrap();
     let (x, dy) = (random(1, program.input.len), random(2, program.d_output.len));
     assert_eq!(case.products(|_, _, _| {}), dy.len(), "number of outputs of {case:?}");
     let parameters = random(3, program.set.len());
@@ -117,7 +124,7 @@ fn check(device: &Device, case: &Convolution) {
     device.prepare(&program.graph, &external).unwrap().run(1).unwrap();
     let read =
         |at: usize| -> Vec<f32> { device.read(&memories[at]).unwrap().into_iter().map(f32::from_bits).collect() };
-    let what = |role: &str| format!("{role} of {case:?} on {}", device.info().name);
+    let what = |role: &str| format!("{role} of {case:?} as {engine:?} on {}", device.info().name);
     assert_close(&read(3), &expected.y, TOLERANCE, &what("y"));
     assert_close(&read(4), &expected.dx, TOLERANCE, &what("dx"));
     assert_close(&part(&read(5), 0), &expected.d_weight, TOLERANCE, &what("d_weight"));

@@ -2,16 +2,24 @@
 
 use std::collections::HashMap;
 use tilegrad_kernels::Tolerance;
-use tilegrad_model::{Config, NamedTensor, Trainer, data};
+use tilegrad_model::{Config, Engine, Lowering, NamedTensor, Trainer, data};
 use tilegrad_runtime::Device;
 use tilegrad_tests::golden::{self, Tensor};
 use tilegrad_tests::{compare, devices};
 
-fn config() -> Config {
+/// Every way in which layers become kernels.
+const ENGINES: [Engine; 3] = [
+    Engine { lowering: Lowering::Implicit, fuse: true },
+    Engine { lowering: Lowering::Implicit, fuse: false },
+    Engine { lowering: Lowering::Im2col, fuse: true },
+];
+
+fn config(engine: Engine) -> Config {
     let path = golden::root().join("assets/configs/mnist_cnn.toml");
     let mut config = Config::load(&path).unwrap();
     config.train.batch = 32;
     config.data.validation_split = 0.0;
+    config.engine = engine;
     config
 }
 
@@ -25,11 +33,11 @@ fn assert_tensors(got: &[NamedTensor], golden: &HashMap<String, Tensor>, prefix:
     }
 }
 
-fn ten_steps_agree_with_pytorch(device: Device) {
+fn ten_steps_agree_with_pytorch(device: &Device, engine: Engine) {
     let golden = golden::tensors("mnist_cnn.safetensors").unwrap();
     let mnist = data::load(&golden::root().join("assets/mnist"), None, Some(10)).unwrap();
     let train = mnist.train.head(320).unwrap();
-    let mut trainer = Trainer::new(device, config()).unwrap();
+    let mut trainer = Trainer::new(device.clone(), config(engine)).unwrap();
     for NamedTensor { name, .. } in trainer.parameters().unwrap() {
         trainer.set_parameter(&name, &golden[&format!("init/{name}")].values).unwrap();
     }
@@ -43,7 +51,7 @@ fn ten_steps_agree_with_pytorch(device: Device) {
     assert_tensors(&trainer.gradients().unwrap(), &golden, "grad", gradient);
 
     // The same ten steps in one go, from the start again.
-    let mut trainer = Trainer::new(trainer.device().clone(), config()).unwrap();
+    let mut trainer = Trainer::new(trainer.device().clone(), config(engine)).unwrap();
     for NamedTensor { name, .. } in trainer.parameters().unwrap() {
         trainer.set_parameter(&name, &golden[&format!("init/{name}")].values).unwrap();
     }
@@ -62,10 +70,12 @@ fn ten_steps_agree_with_pytorch(device: Device) {
 
 #[test]
 fn ten_steps_agree_with_pytorch_on_the_cpu() {
-    ten_steps_agree_with_pytorch(devices::cpu().unwrap());
+    let device = devices::cpu().unwrap();
+    ENGINES.into_iter().for_each(|engine| ten_steps_agree_with_pytorch(&device, engine));
 }
 
 #[test]
 fn ten_steps_agree_with_pytorch_on_an_adapter() {
-    ten_steps_agree_with_pytorch(devices::adapter().unwrap());
+    let device = devices::adapter().unwrap();
+    ENGINES.into_iter().for_each(|engine| ten_steps_agree_with_pytorch(&device, engine));
 }

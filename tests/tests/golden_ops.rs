@@ -12,7 +12,7 @@ use tilegrad_kernels::{
     Call, Element, Slice, Tolerance, adam, advance_step, mean_squared_error, sgd, softmax_cross_entropy,
 };
 use tilegrad_model::data::ImageShape;
-use tilegrad_model::{Layer, LayerProgram, Padding, Pair, Shape, avg_pool, conv2d, dense, max_pool};
+use tilegrad_model::{Engine, Layer, LayerProgram, Lowering, Padding, Pair, Shape, avg_pool, conv2d, dense, max_pool};
 use tilegrad_runtime::{Device, Graph, Memory, Purpose};
 use tilegrad_tests::compare::assert_close;
 use tilegrad_tests::devices;
@@ -67,9 +67,16 @@ fn split_shape(tensor: &Tensor) -> (u32, Shape) {
     }
 }
 
+/// In both lowerings, where the layer has two.
 fn check_layer(device: &Device, golden: &Golden<'_>, layer: Layer) {
+    for lowering in [Lowering::Implicit, Lowering::Im2col] {
+        check_lowered(device, golden, layer.clone(), Engine { lowering, ..Engine::default() });
+    }
+}
+
+fn check_lowered(device: &Device, golden: &Golden<'_>, layer: Layer, engine: Engine) {
     let (batch, shape) = split_shape(golden.tensor("in.x"));
-    let program = LayerProgram::record(layer, shape, batch).unwrap();
+    let program = LayerProgram::record(layer, shape, batch, engine).unwrap();
     let mut block = vec![0.0; program.set.len()];
     for spec in program.set.specs() {
         let role = spec.name.trim_start_matches("layer.");

@@ -16,7 +16,7 @@
 
 pub(crate) mod cases;
 
-use crate::contract::{Kernel, ShapeError, params};
+use crate::contract::{Call, Field, Kernel, ShapeError, params};
 use std::fmt;
 
 /// Windows over the images of a batch.
@@ -119,6 +119,33 @@ impl Axis {
 }
 
 impl Window {
+    /// The windows of a call whose params begin with theirs. Rows and columns added below and to the right that no window
+    /// reaches are left out.
+    pub fn of(call: &Call) -> Option<Self> {
+        let named = |(field, own): (&Field, &Field)| field == own;
+        if call.params.len() < Params::FIELDS.len() || !call.kernel.params.iter().zip(Params::FIELDS).all(named) {
+            return None;
+        }
+        let p = Params::from_words(&call.params[..Params::FIELDS.len()]);
+        let after = |outputs: u32, stride: u32, kernel: u32, size: u32, before: u32| {
+            ((outputs - 1) * stride + kernel).saturating_sub(size + before)
+        };
+        Some(Self {
+            batch: p.batch,
+            height: p.height,
+            width: p.width,
+            channels: p.channels,
+            kernel_height: p.kernel_height,
+            kernel_width: p.kernel_width,
+            stride_height: p.stride_height,
+            stride_width: p.stride_width,
+            pad_top: p.pad_top,
+            pad_left: p.pad_left,
+            pad_bottom: after(p.out_height, p.stride_height, p.kernel_height, p.height, p.pad_top),
+            pad_right: after(p.out_width, p.stride_width, p.kernel_width, p.width, p.pad_left),
+        })
+    }
+
     /// Windows below each other.
     ///
     /// # Errors
@@ -278,6 +305,15 @@ mod tests {
     fn outputs_worked_by_hand() {
         // (9 + 1 - 3) / 2 + 1 = 4 and (7 + 1 - 2) / 1 + 1 = 7.
         assert_eq!((PLAIN.out_height(), PLAIN.out_width()), (Ok(4), Ok(7)));
+    }
+
+    #[test]
+    fn a_call_tells_its_window() {
+        for window in cases::CONVOLUTIONS {
+            let params = window.params(&crate::im2col::KERNEL).unwrap();
+            let call = Call { kernel: &crate::im2col::KERNEL, buffers: Vec::new(), params: params.to_words() };
+            assert_eq!(Window::of(&call).unwrap().params(&crate::im2col::KERNEL).unwrap(), params, "{window}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Configurations: everything that decides what is trained and how. The same from TOML and from Rust.
 
 use crate::section::Section;
-use crate::{ModelError, Network, Optimiser};
+use crate::{Engine, ModelError, Network, Optimiser};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -16,6 +16,8 @@ pub struct Config {
     pub optimiser: Optimiser,
     /// The layers.
     pub network: Network,
+    /// How the layers become kernels.
+    pub engine: Engine,
 }
 
 /// Where the data lies and how pixels become numbers.
@@ -96,7 +98,13 @@ impl Default for TrainConfig {
 impl Config {
     /// The defaults around `network`.
     pub fn new(network: Network) -> Self {
-        Self { data: DataConfig::default(), train: TrainConfig::default(), optimiser: Optimiser::default(), network }
+        Self {
+            data: DataConfig::default(),
+            train: TrainConfig::default(),
+            optimiser: Optimiser::default(),
+            network,
+            engine: Engine::default(),
+        }
     }
 
     /// Reads a configuration file.
@@ -124,12 +132,13 @@ impl Config {
         let data = root.section("data")?.map(DataConfig::from_section).transpose()?.unwrap_or_default();
         let train = root.section("train")?.map(TrainConfig::from_section).transpose()?.unwrap_or_default();
         let optimiser = root.section("optimiser")?.map(read_optimiser).transpose()?.unwrap_or_default();
+        let engine = root.section("engine")?.map(Engine::from_section).transpose()?.unwrap_or_default();
         let Some(network) = root.section("network")? else {
             return Err(root.missing("network", "; it is the table with the layers"));
         };
         root.finish()?;
         let network = Network::from_section(network)?;
-        let config = Self { data, train, optimiser, network };
+        let config = Self { data, train, optimiser, network, engine };
         config.check(place)?;
         Ok(config)
     }
@@ -141,6 +150,9 @@ impl Config {
         root.insert("train".into(), self.train.to_table().into());
         root.insert("optimiser".into(), write_optimiser(self.optimiser).into());
         root.insert("network".into(), self.network.to_table().into());
+        if self.engine != Engine::default() {
+            root.insert("engine".into(), self.engine.to_table().into());
+        }
         root.to_string()
     }
 

@@ -23,8 +23,10 @@
 pub mod checkpoint;
 mod config;
 pub mod data;
+mod engine;
 mod error;
 mod files;
+mod fusion;
 mod init;
 mod metrics;
 mod network;
@@ -37,6 +39,7 @@ mod trainer;
 
 pub use checkpoint::Checkpoint;
 pub use config::{Config, DataConfig, Loss, TrainConfig};
+pub use engine::{Engine, Lowering};
 pub use error::ModelError;
 pub use files::{remove_unfinished, write_atomically};
 pub use init::Init;

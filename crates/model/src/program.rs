@@ -1,11 +1,11 @@
 //! Programs: the graph of a training step, of an evaluation step or of a forward pass, and its external buffers.
 
-use crate::ModelError;
 use crate::config::Config;
 use crate::network::Network;
 use crate::ops::loss::{self, LossOutput};
 use crate::ops::{Op, Recorder, op_of};
 use crate::optimiser::Optimiser;
+use crate::{ModelError, fusion};
 use tilegrad_kernels::state::{Metrics, StepState};
 use tilegrad_kernels::{Element, Slice, adam, advance_step, gather_batch, sgd};
 use tilegrad_runtime::{Graph, Purpose};
@@ -81,7 +81,7 @@ impl Program {
             output: None,
         };
         let (x, y) = program.record_gather(&mut recorder, config, batch, data)?;
-        let Forward { ops, values } = record_forward(&mut recorder, network, batch, x)?;
+        let Forward { ops, values } = record_forward(&mut recorder, config, batch, x)?;
         let output = values.last().cloned().unwrap_or_else(|| program.images.clone());
         match mode {
             Mode::Predict => {
@@ -99,7 +99,7 @@ impl Program {
                 program.record_advance(&mut recorder, config, batch, loss.row_metrics)?;
             }
         }
-        program.graph = recorder.finish();
+        program.graph = fusion::apply(recorder.finish(), config.engine)?;
         Ok(program)
     }
 
@@ -194,12 +194,13 @@ struct Forward {
 }
 
 /// Records every layer.
-fn record_forward(recorder: &mut Recorder, network: &Network, batch: u32, x: Slice) -> Result<Forward, ModelError> {
+fn record_forward(recorder: &mut Recorder, config: &Config, batch: u32, x: Slice) -> Result<Forward, ModelError> {
+    let network = &config.network;
     let mut values = vec![x];
     let mut ops = Vec::new();
     for node in network.nodes() {
         recorder.enter(&node.name, "forward");
-        let mut op = op_of(network, node, batch)?;
+        let mut op = op_of(network, node, batch, config.engine.lowering)?;
         let inputs: Vec<Slice> = node.inputs.iter().map(|&id| values[id].clone()).collect();
         values.push(op.forward(recorder, &inputs)?);
         ops.push(op);

@@ -98,6 +98,11 @@ impl Graph {
         self.nodes.push(Node { call, scope: scope.into() });
     }
 
+    /// The same buffers with other calls: what a pass over the graph made of them.
+    pub fn with_nodes(self, nodes: Vec<Node>) -> Self {
+        Self { nodes, ..self }
+    }
+
     /// The virtual buffers; a [`BufferId`] is a place in this list.
     pub fn buffers(&self) -> &[Buffer] {
         &self.buffers

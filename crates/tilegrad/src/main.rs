@@ -4,6 +4,7 @@ mod commands;
 mod curves;
 mod data;
 mod device;
+mod engine;
 mod failure;
 mod format;
 mod interrupt;

@@ -54,6 +54,11 @@ impl Call {
         Self { kernel, buffers, params }
     }
 
+    /// The word of the params field called `name`.
+    pub fn param(&self, name: &str) -> Option<u32> {
+        self.kernel.params.iter().position(|field| field.name == name).map(|at| self.params[at])
+    }
+
     /// Work of this call.
     pub fn cost(&self) -> Cost {
         (self.kernel.cost)(&self.params)

@@ -20,6 +20,15 @@ macro_rules! buffers {
                 },
             )*];
 
+            /// The buffers of `call`, if it is one of this kernel.
+            pub fn of(call: &$crate::Call) -> Option<Self> {
+                if *call.kernel != KERNEL {
+                    return None;
+                }
+                let mut slices = call.buffers.iter().cloned();
+                Some(Self { $($name: slices.next()?,)* })
+            }
+
             pub(crate) fn into_slices(self) -> Vec<$crate::Slice> {
                 vec![$(self.$name),*]
             }

@@ -18,7 +18,7 @@
 
 pub(crate) mod cases;
 
-use crate::contract::{Kernel, ShapeError};
+use crate::contract::{Call, Kernel, ShapeError};
 use crate::window::{self, Window};
 
 /// A convolution's windows and output channels.
@@ -79,6 +79,11 @@ pub(crate) use convolution_params;
 pub const LONGEST_SUM: u64 = 16_384;
 
 impl Convolution {
+    /// The shape of a call of one of the convolution kernels.
+    pub fn of(call: &Call) -> Option<Self> {
+        Some(Self { window: Window::of(call)?, filters: call.param("filters")? })
+    }
+
     /// Terms of each sum of the forward pass.
     pub fn terms(&self) -> u64 {
         let Window { kernel_height, kernel_width, channels, .. } = self.window;

@@ -1,4 +1,4 @@
-//! A fully connected layer: `y = activation(x · weight + bias)`.
+//! A fully connected layer as a matrix product, `y = activation(x · weight + bias)`: the simple lowering.
 
 use super::affine::Affine;
 use super::{Op, Recorder};
@@ -9,8 +9,8 @@ use tilegrad_kernels::Slice;
 pub struct Dense(Affine);
 
 impl Dense {
-    pub fn new(name: &str, batch: u32, inputs: u32, units: u32, activation: Activation) -> Self {
-        Self(Affine::new(name, (batch, inputs, units), activation))
+    pub fn new(name: &str, dims: (u32, u32, u32), activation: Activation) -> Self {
+        Self(Affine::new(name, dims, activation))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod add;
 mod affine;
+mod columns;
 mod conv2d;
 mod dense;
 mod flatten;
@@ -16,9 +17,10 @@ mod single;
 pub(crate) use recorder::Recorder;
 pub use single::LayerProgram;
 
-use crate::ModelError;
 use crate::network::{Layer, Network, Node, Shape};
+use crate::{Lowering, ModelError};
 use tilegrad_kernels::Slice;
+use tilegrad_kernels::convolution::Convolution;
 
 /// A differentiable operation of one layer.
 pub(crate) trait Op {
@@ -36,13 +38,18 @@ pub(crate) trait Op {
 }
 
 /// The op of a layer for batches of `batch` examples.
-pub(crate) fn op_of(network: &Network, node: &Node, batch: u32) -> Result<Box<dyn Op>, ModelError> {
+pub(crate) fn op_of(network: &Network, node: &Node, batch: u32, lowering: Lowering) -> Result<Box<dyn Op>, ModelError> {
     let input = network.shape_of(node.inputs[0]);
     let misfit = || ModelError::Layer { layer: node.name.clone(), problem: format!("does not take {input}") };
     Ok(match (&node.layer, input) {
         (Layer::Conv2d { filters, activation, .. }, Shape::Image(image)) => {
             let window = node.layer.window(batch, image).ok_or_else(misfit)?;
-            Box::new(conv2d::Conv2d::new(&node.name, window, *filters, *activation)?)
+            let filters = *filters;
+            let implicit = conv2d::Conv2d::new(&node.name, Convolution { window, filters }, *activation);
+            match lowering {
+                Lowering::Implicit if implicit.takes() => Box::new(implicit),
+                _ => Box::new(columns::ColumnsConv2d::new(&node.name, window, filters, *activation)?),
+            }
         }
         (Layer::MaxPool { .. }, Shape::Image(image)) => {
             Box::new(pool::MaxPool::new(node.layer.window(batch, image).ok_or_else(misfit)?))
@@ -51,7 +58,12 @@ pub(crate) fn op_of(network: &Network, node: &Node, batch: u32) -> Result<Box<dy
             Box::new(pool::AvgPool::new(node.layer.window(batch, image).ok_or_else(misfit)?))
         }
         (Layer::Dense { units, activation, .. }, Shape::Vector(inputs)) => {
-            Box::new(dense::Dense::new(&node.name, batch, inputs, *units, *activation))
+            let dims = (batch, inputs, *units);
+            let implicit = conv2d::Conv2d::dense(&node.name, dims, *activation);
+            match lowering {
+                Lowering::Implicit if implicit.takes() => Box::new(implicit),
+                _ => Box::new(dense::Dense::new(&node.name, dims, *activation)),
+            }
         }
         (Layer::Relu, _) => Box::new(relu::Relu::default()),
         (Layer::Flatten, _) => Box::new(flatten::Flatten),

@@ -55,6 +55,13 @@ impl Recorder {
         found.ok_or_else(|| ModelError::Mismatch(format!("there is no gradient of `{name}`")))
     }
 
+    /// Where the gradients of a layer's weight and bias go, in one slice, and where in it that of the bias starts.
+    pub fn layer_gradient(&self, layer: &str) -> Result<(Slice, u32), ModelError> {
+        let (weight, bias) = (self.gradient(&format!("{layer}.weight"))?, self.gradient(&format!("{layer}.bias"))?);
+        let bias_offset = bias.offset - weight.offset;
+        Ok((weight.part(&format!("d_{layer}"), 0, bias_offset + bias.len), bias_offset as u32))
+    }
+
     /// A buffer from outside.
     pub fn external(&mut self, name: &str, len: usize, element: Element, purpose: Purpose) -> Slice {
         self.graph.external(name, len, element, purpose)

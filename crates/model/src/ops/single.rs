@@ -3,7 +3,7 @@
 use super::{Recorder, op_of};
 use crate::data::ImageShape;
 use crate::network::{Layer, Network, Node, Shape};
-use crate::{ModelError, ParameterSet};
+use crate::{Engine, ModelError, ParameterSet, fusion};
 use tilegrad_kernels::{Element, Slice};
 use tilegrad_runtime::{Graph, Purpose};
 
@@ -33,7 +33,7 @@ impl LayerProgram {
     ///
     /// # Errors
     /// [`ModelError::Layer`] if the layer does not take such inputs.
-    pub fn record(layer: Layer, input: Shape, batch: u32) -> Result<Self, ModelError> {
+    pub fn record(layer: Layer, input: Shape, batch: u32, engine: Engine) -> Result<Self, ModelError> {
         let problem = |problem| ModelError::Layer { layer: "layer".into(), problem };
         let output_shape = layer.output(&[input]).map_err(problem)?;
         let node = Node { name: "layer".into(), layer, inputs: vec![1], output: output_shape };
@@ -45,7 +45,7 @@ impl LayerProgram {
         let d_output = recorder.external("d_output", len(output_shape), Element::F32, Purpose::Activation);
         let parameters = recorder.values().clone();
         let gradients = recorder.gradients().cloned().unwrap_or_else(|| parameters.clone());
-        let mut op = op_of(&network, &node, batch)?;
+        let mut op = op_of(&network, &node, batch, engine.lowering)?;
         recorder.enter("layer", "forward");
         let output = op.forward(&mut recorder, std::slice::from_ref(&x))?;
         recorder.keep(&output);
@@ -53,7 +53,7 @@ impl LayerProgram {
         let d_input = op.backward(&mut recorder, &d_output, &[true])?.pop().flatten();
         let d_input = d_input.ok_or_else(|| problem("gives no gradient of its input".into()))?;
         recorder.keep(&d_input);
-        let graph = recorder.finish();
+        let graph = fusion::apply(recorder.finish(), engine)?;
         Ok(Self { graph, set, parameters, gradients, input: x, output, d_output, d_input })
     }
 }

@@ -3,6 +3,7 @@
 use crate::commands::train::reference;
 use crate::data;
 use crate::device::{self, DeviceArgs};
+use crate::engine::EngineArgs;
 use crate::output::say;
 use crate::progress::Waiting;
 use anyhow::{Result, bail};
@@ -23,6 +24,8 @@ pub struct CompareArgs {
     /// Configuration; without one, the reference network for MNIST
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Folder of the data [default: what the configuration names, else the MNIST that comes with the project]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -38,6 +41,7 @@ pub struct CompareArgs {
 pub fn run(args: &CompareArgs) -> Result<()> {
     let mut config = args.config.as_deref().map_or_else(reference, |path| Ok(Config::load(path)?))?;
     config.train.batch = args.batch.unwrap_or(config.train.batch);
+    args.engine.apply(&mut config);
     let folder = args.data.clone().or_else(|| config.data.folder.clone()).map_or_else(data::mnist, Ok)?;
     let waiting = Waiting::begin("comparing");
     let splits = data::load(&folder, &config.network, None)?;

@@ -91,6 +91,8 @@ pub fn difference(a: &Config, b: &Config) -> Option<&'static str> {
         Some("the table [train]")
     } else if a.data != data {
         Some("the table [data]")
+    } else if a.engine != b.engine {
+        Some("the table [engine]")
     } else {
         None
     }

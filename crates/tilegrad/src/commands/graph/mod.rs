@@ -3,11 +3,13 @@
 mod dot;
 
 use crate::commands::train::reference;
+use crate::engine::EngineArgs;
 use crate::format::{count, plural};
 use crate::output::say;
 use crate::table::{Align, Table};
 use anyhow::Result;
 use clap::{Args, ValueEnum, value_parser};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use tilegrad_kernels::{Access, Call, FieldType};
 use tilegrad_model::{Config, DataSize, Mode, Program};
@@ -24,6 +26,8 @@ pub struct GraphArgs {
     /// Configuration; without one, the reference network for MNIST
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Examples of the step [default: what the configuration says]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     batch: Option<u32>,
@@ -58,8 +62,9 @@ impl From<StepMode> for Mode {
 
 /// Prints the graph.
 pub fn run(args: &GraphArgs) -> Result<()> {
-    let config = args.config.as_deref().map_or_else(reference, |path| Ok(Config::load(path)?))?;
+    let mut config = args.config.as_deref().map_or_else(reference, |path| Ok(Config::load(path)?))?;
     let batch = args.batch.unwrap_or(config.train.batch);
+    args.engine.apply(&mut config);
     let data = DataSize { examples: batch, indices: batch };
     let graph = Program::record(&config, args.mode.into(), batch, data)?.graph;
     graph.check()?;
@@ -94,7 +99,8 @@ fn text(graph: &Graph) -> String {
         ]);
     }
     let calls = plural(graph.nodes().len(), "call");
-    let live = plural(graph.buffers().len(), "buffer");
+    let used: HashSet<_> = graph.nodes().iter().flat_map(|node| &node.call.buffers).map(|slice| slice.buffer).collect();
+    let live = plural(used.len(), "buffer");
     format!("{table}\ntotal: {calls} over {live}, {} flops, {} bytes", count(flops), count(bytes))
 }
 

@@ -11,6 +11,7 @@ mod trace;
 use crate::commands::train::reference;
 use crate::data;
 use crate::device::{self, DeviceArgs};
+use crate::engine::EngineArgs;
 use crate::output::{json, say};
 use crate::progress::Waiting;
 use anyhow::Result;
@@ -35,6 +36,8 @@ pub struct ProfileArgs {
     /// Configuration; without one, the reference network for MNIST
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Folder of the data [default: what the configuration names, else the MNIST that comes with the project]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -59,6 +62,7 @@ pub struct ProfileArgs {
 pub fn run(args: &ProfileArgs) -> Result<()> {
     let mut config = args.config.as_deref().map_or_else(reference, |path| Ok(Config::load(path)?))?;
     config.train.batch = args.batch.unwrap_or(config.train.batch);
+    args.engine.apply(&mut config);
     let folder = args.data.clone().or_else(|| config.data.folder.clone()).map_or_else(data::mnist, Ok)?;
     let waiting = Waiting::begin("preparing");
     let splits = data::load(&folder, &config.network, None)?;

@@ -8,7 +8,7 @@ use crate::run_folder::{self, RunFolder, Settings, difference};
 use anyhow::{Result, bail, ensure};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use tilegrad_model::{Checkpoint, Config};
+use tilegrad_model::{Checkpoint, Config, Lowering};
 
 /// The configuration that comes with the program.
 const REFERENCE: &str = include_str!("../../../../../assets/configs/mnist_cnn.toml");
@@ -121,6 +121,7 @@ fn apply(config: &mut Config, args: &TrainArgs) -> Result<()> {
     train.epochs = args.epochs.unwrap_or(train.epochs);
     train.batch = args.batch.unwrap_or(train.batch);
     train.seed = args.seed.unwrap_or(train.seed);
+    args.engine.apply(config);
     if let Some(rate) = args.lr {
         config.optimiser = config.optimiser.with_learning_rate(rate);
     }
@@ -132,6 +133,11 @@ fn check_unchanged(args: &TrainArgs, config: &Config, stored: &Settings) -> Resu
     unchanged("--batch", args.batch, config.train.batch)?;
     unchanged("--seed", args.seed, config.train.seed)?;
     unchanged("--lr", args.lr, config.optimiser.learning_rate())?;
+    let lowering = args.engine.lowering.map(|word| Lowering::from(word).word());
+    unchanged("--lowering", lowering, config.engine.lowering.word())?;
+    if args.engine.no_fuse && config.engine.fuse {
+        bail!("--no-fuse: the run was started without it, and --resume cannot change it; start a new run");
+    }
     let limit = |limit: Option<usize>| limit.map_or("all examples".to_owned(), |limit| limit.to_string());
     unchanged("--limit", args.limit.map(|limit| limit.to_string()), limit(stored.limit))?;
     let Some(path) = &args.config else { return Ok(()) };

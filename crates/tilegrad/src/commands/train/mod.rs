@@ -5,6 +5,7 @@ mod summary;
 mod watch;
 
 use crate::device::{self, DeviceArgs};
+use crate::engine::EngineArgs;
 use crate::output::say;
 use crate::progress::Waiting;
 use crate::run_folder::{Settings, TestFigures};
@@ -33,6 +34,8 @@ pub struct TrainArgs {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub device: DeviceArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// Passes over the training data
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
