@@ -34,7 +34,7 @@ fn dz(image: u32, oy: u32, ox: u32, f: u32) -> f32 {
         return 0.0;
     }
     let i = ((image * (out_height / 2u) + oy / 2u) * (out_width / 2u) + ox / 2u) * filters + f;
-    let won = winner[i / 4u] >> (8u * (i % 4u)) & 255u;
+    let won = (winner[i / 4u] >> (8u * (i % 4u))) & 255u;
     return select(0.0, dy[i], won == oy % 2u * 2u + ox % 2u);
 }
 

@@ -67,5 +67,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         best = max(best, vec4f());
     }
     y[i] = best;
-    winner[i] = place.x | place.y << 8u | place.z << 16u | place.w << 24u;
+    winner[i] = place.x | (place.y << 8u) | (place.z << 16u) | (place.w << 24u);
 }
