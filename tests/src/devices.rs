@@ -22,6 +22,19 @@ pub fn adapter() -> Result<Device> {
     Device::open(&choice, DeviceOptions::default()).context("tests need an adapter; run `cargo xtask test`")
 }
 
+/// The variants of `kernel` that `device` can run, and a line for each that it cannot.
+pub fn variants(device: &Device, kernel: &'static Kernel) -> (Vec<&'static Variant>, Vec<String>) {
+    let mut refused = Vec::new();
+    let runs = kernel.variants.iter().filter(|variant| match device.refuses(variant) {
+        None => true,
+        Some(reason) => {
+            refused.push(format!("not for this adapter ({reason}): {} {}", kernel.name, variant.name));
+            false
+        }
+    });
+    (runs.collect(), refused)
+}
+
 /// Runs `case` on `device` with the given variant and returns its buffers afterwards.
 ///
 /// # Errors

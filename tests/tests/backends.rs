@@ -170,6 +170,14 @@ fn sources() -> impl Iterator<Item = (String, String)> {
     KERNELS.iter().flat_map(|kernel| {
         let variants = kernel.variants.iter();
         let with = variants.map(|variant| (format!("{}, {}", kernel.name, variant.name), kernel.source(variant)));
-        std::iter::once((kernel.name.to_owned(), kernel.wgsl.to_owned())).chain(with)
+        let sources = std::iter::once((kernel.name.to_owned(), kernel.wgsl.to_owned())).chain(with);
+        let lanes = kernel.variants.iter().any(|variant| variant.subgroup.is_some());
+        sources.map(move |(name, wgsl)| (name, if lanes { enable_subgroups(&wgsl) } else { wgsl }))
     })
+}
+
+/// The standard asks for this line. naga 30 has subgroups without it, and refuses the line as not implemented yet, so the
+/// files go without.
+fn enable_subgroups(wgsl: &str) -> String {
+    format!("enable subgroups;\n{wgsl}")
 }

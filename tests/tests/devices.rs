@@ -3,18 +3,20 @@
 #![allow(clippy::print_stdout, reason = "what was covered is part of the result")]
 
 use std::process::Command;
-use tilegrad_kernels::KERNELS;
-use tilegrad_runtime::DeviceKind;
+use tilegrad_kernels::{KERNELS, Kernel, Variant, relu};
+use tilegrad_runtime::{DeviceKind, RuntimeError};
 use tilegrad_tests::{compare, devices};
 
 #[test]
 fn every_case_of_every_kernel_agrees_with_its_reference() {
     let device = devices::adapter().unwrap();
-    let mut checked = 0;
+    let (mut checked, mut refused) = (0, Vec::new());
     for kernel in KERNELS {
+        let (variants, other) = devices::variants(&device, kernel);
+        refused.extend(other);
         for case in (kernel.cases)() {
             let expected = case.expected();
-            for variant in kernel.variants {
+            for variant in &variants {
                 let what = format!("{} on {}, {}, case {}", kernel.name, device.info().name, variant.name, case.name);
                 let got =
                     devices::run_case(&device, &case, kernel, variant).unwrap_or_else(|e| panic!("{what}: {e:#}"));
@@ -23,7 +25,12 @@ fn every_case_of_every_kernel_agrees_with_its_reference() {
             }
         }
     }
-    println!("{checked} cases agree on {}", device.info().name);
+    refused.iter().for_each(|line| println!("{line}"));
+    let but = match refused.len() {
+        0 => String::new(),
+        count => format!("; {count} variants are not for this adapter"),
+    };
+    println!("{checked} cases agree on {}{but}", device.info().name);
     assert!(checked > 100, "only {checked} cases were checked");
 }
 
@@ -72,6 +79,61 @@ fn swiftshader_agrees_too() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("cases agree on SwiftShader"), "{text}");
+    text.lines().filter(|line| line.contains("not for this adapter") || line.contains(" agree on ")).for_each(|line| {
+        println!("{line}");
+    });
+    let neither = only_refused(&text);
+    assert!(neither.is_empty(), "neither adapter can run {neither:?}");
+}
+
+/// The variants that neither this adapter nor the one that said `text` can run.
+fn only_refused(text: &str) -> Vec<String> {
+    let name = |line: &str| line.split_once("): ").map(|(_, name)| name.trim().to_owned());
+    let device = devices::adapter().unwrap();
+    let here: Vec<String> = KERNELS.iter().flat_map(|kernel| devices::variants(&device, kernel).1).collect();
+    let there: Vec<String> = text.lines().filter(|line| line.starts_with("not for this")).filter_map(name).collect();
+    here.iter().filter_map(|line| name(line)).filter(|name| there.contains(name)).collect()
+}
+
+/// A kernel that reads other lanes, in one variant for each size that software adapters have.
+static LANES: Kernel = Kernel {
+    name: "relu_lanes",
+    wgsl: "override count: u32;
+        @group(0) @binding(0) var<storage, read> x: array<f32>;
+        @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(64)
+        fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+            let i = id.y * (groups.x * 64u) + id.x;
+            let value = x[min(i, count - 1u)];
+            let other = subgroupShuffle(value, 3u);
+            if i < count {
+                y[i] = max(value, 0.0) + (other - other);
+            }
+        }",
+    variants: &[
+        Variant { name: "of 4", subgroup: Some(4), ..Variant::LINE[0] },
+        Variant { name: "of 8", subgroup: Some(8), ..Variant::LINE[0] },
+    ],
+    ..relu::KERNEL
+};
+
+#[test]
+fn a_variant_for_other_subgroups_is_refused() {
+    let device = devices::adapter().unwrap();
+    let case = (LANES.cases)().pop().unwrap();
+    let (runs, refused) = devices::variants(&device, &LANES);
+    let size = device.adapter().and_then(|report| report.subgroup);
+    assert!(runs.iter().all(|variant| variant.subgroup == size) && runs.len() + refused.len() == 2, "{refused:?}");
+    for variant in LANES.variants {
+        let outcome = devices::run_case(&device, &case, &LANES, variant);
+        if runs.iter().any(|able| able.name == variant.name) {
+            compare::assert_case(&case, &outcome.unwrap(), &case.expected(), variant.name);
+        } else {
+            let error = outcome.unwrap_err();
+            assert!(matches!(error.downcast_ref(), Some(RuntimeError::Variant { .. })), "{error:#}");
+            println!("{error}");
+        }
+    }
 }
 
 #[test]

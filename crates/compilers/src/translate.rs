@@ -90,7 +90,7 @@ pub fn translate(
             Ok(words.into_iter().flat_map(u32::to_le_bytes).collect())
         }
         Target::Msl => text::msl(&lowered, kernel).map(String::into_bytes),
-        Target::Hlsl => text::hlsl(&lowered, kernel).map(String::into_bytes),
+        Target::Hlsl => text::hlsl(&lowered, kernel, variant).map(String::into_bytes),
         Target::Wgsl => text::wgsl(&lowered).map(String::into_bytes),
     }
 }

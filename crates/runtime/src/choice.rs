@@ -71,6 +71,8 @@ pub struct AdapterReport {
     pub features: Vec<&'static str>,
     /// Limits that decide what fits, by name.
     pub limits: Vec<(&'static str, u64)>,
+    /// The size of its subgroups, if it has them and every one has this size.
+    pub subgroup: Option<u32>,
 }
 
 /// What a choice comes to on this machine.
@@ -153,6 +155,7 @@ mod tests {
             driver: String::new(),
             features: vec![],
             limits: vec![],
+            subgroup: None,
         }
     }
 

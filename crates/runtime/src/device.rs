@@ -97,6 +97,14 @@ impl Device {
         }
     }
 
+    /// Why this device cannot run `variant`, in a few words; none if it can. The CPU device runs no variants.
+    pub fn refuses(&self, variant: &Variant) -> Option<String> {
+        match &self.0 {
+            Kind::Gpu(device) => device.refuses(variant),
+            Kind::Cpu(_) => Some("the CPU device runs no WGSL".into()),
+        }
+    }
+
     /// Memory for `len` elements, all zero.
     ///
     /// # Errors
@@ -162,8 +170,9 @@ impl Device {
         external: &[(&tilegrad_kernels::Slice, &Memory)],
     ) -> Result<Plan, RuntimeError> {
         let family = self.family();
+        let runs = |variant: &Variant| self.refuses(variant).is_none();
         self.prepare_with(graph, external, &|call| {
-            crate::select::preferred(call.kernel, &call.params, family)
+            crate::select::preferred(call.kernel, &call.params, family, &runs)
                 .ok_or_else(|| RuntimeError::Graph(format!("{} has no variant", call.kernel.name)))
         })
     }
@@ -171,7 +180,8 @@ impl Device {
     /// As [`Device::prepare`], with the variant of each call chosen by `choose`. The CPU device has no variants.
     ///
     /// # Errors
-    /// Those of [`Device::prepare`] and of `choose`.
+    /// Those of [`Device::prepare`] and of `choose`, and [`RuntimeError::Variant`] for a variant that this adapter
+    /// cannot run ([`Device::refuses`]).
     pub fn prepare_with(
         &self,
         graph: &Graph,

@@ -37,6 +37,16 @@ pub enum RuntimeError {
         /// What to change.
         hint: String,
     },
+    /// A variant is not for this adapter.
+    #[error("{what} cannot run on {device}: {problem}; choose another variant")]
+    Variant {
+        /// Kernel and variant.
+        what: String,
+        /// Name of the device.
+        device: String,
+        /// What the variant wants and the adapter has.
+        problem: String,
+    },
     /// The device has no room for a buffer.
     #[error("{device} has no memory left for buffer `{buffer}` of {bytes} bytes; try a smaller batch")]
     OutOfMemory {

@@ -41,5 +41,12 @@ fn report(adapter: &wgpu::Adapter) -> AdapterReport {
             ("smallest subgroup", info.subgroup_min_size.into()),
             ("largest subgroup", info.subgroup_max_size.into()),
         ],
+        subgroup: subgroup(&info, adapter.features()),
     }
+}
+
+/// The one size of the adapter's subgroups.
+fn subgroup(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Option<u32> {
+    let alike = info.subgroup_min_size == info.subgroup_max_size;
+    (features.contains(wgpu::Features::SUBGROUP) && alike).then_some(info.subgroup_min_size).filter(|&size| size > 0)
 }

@@ -6,7 +6,7 @@ use super::{GpuMemory, GpuPlan, GpuSnapshot, adapter};
 use crate::choice::AdapterReport;
 use crate::device::{Choose, DeviceInfo, DeviceOptions, Memory};
 use crate::{Graph, RuntimeError};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An opened adapter. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Inner {
     pub faults: Faults,
     pub pipelines: Pipelines,
     pub checked: bool,
+    /// Why subgroups cannot be trusted, once it was tried.
+    pub lanes: OnceLock<Option<String>>,
 }
 
 impl std::ops::Deref for GpuDevice {
@@ -60,7 +62,8 @@ impl GpuDevice {
             reason,
         };
         let (checked, report, pipelines) = (options.checked, report.clone(), Pipelines::default());
-        Ok(Self(Arc::new(Inner { info, report, device, queue, limits, faults, pipelines, checked })))
+        let lanes = OnceLock::new();
+        Ok(Self(Arc::new(Inner { info, report, device, queue, limits, faults, pipelines, checked, lanes })))
     }
 
     pub fn info(&self) -> &DeviceInfo {

@@ -8,6 +8,7 @@ mod memory;
 mod pipeline;
 mod plan;
 mod snapshot;
+mod subgroups;
 mod timestamps;
 
 pub use adapter::enumerate;

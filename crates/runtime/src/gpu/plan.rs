@@ -46,6 +46,10 @@ impl GpuPlan {
         let mut wanted: Vec<Wanted<'_>> = Vec::new();
         for node in graph.nodes() {
             let (kernel, variant) = choose(&node.call)?;
+            if let Some(problem) = device.refuses(variant) {
+                let what = format!("{} ({})", kernel.name, variant.name);
+                return Err(RuntimeError::Variant { what, device: device.info.name.clone(), problem });
+            }
             limits::check_kernel(&device.info.name, &device.limits, kernel, variant)?;
             wanted.push((kernel, variant, &node.call.params));
         }

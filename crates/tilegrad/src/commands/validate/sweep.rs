@@ -144,7 +144,9 @@ fn details(device: &Device) -> String {
 fn check_kernel(device: &Device, kernel: &'static Kernel, rows: &mut Vec<Row>) -> Result<(), RuntimeError> {
     let variants: Vec<Option<&'static Variant>> = match device.info().kind {
         DeviceKind::Cpu => kernel.fast_cpu.iter().map(|_| None).collect(),
-        DeviceKind::Hardware | DeviceKind::Software => kernel.variants.iter().map(Some).collect(),
+        DeviceKind::Hardware | DeviceKind::Software => {
+            kernel.variants.iter().filter(|variant| device.refuses(variant).is_none()).map(Some).collect()
+        }
     };
     let first = rows.len();
     rows.extend(variants.iter().map(|variant| Row::new(kernel, *variant)));
@@ -185,6 +187,8 @@ fn not_covered(device: &Device, job: &Job, rows: &[Row], golden: &Golden) -> Vec
         );
         let kernels = crate::format::plural(slow, "kernel");
         lines.push(format!("{kernels} without a fast_cpu, because the CPU device runs the reference itself"));
+    } else {
+        lines.extend(job.kernels.iter().flat_map(|kernel| refused(device, kernel)));
     }
     for row in rows {
         lines.extend(too_large(row));
@@ -193,6 +197,14 @@ fn not_covered(device: &Device, job: &Job, rows: &[Row], golden: &Golden) -> Vec
         lines.push(format!("golden steps, because {reason}"));
     }
     lines
+}
+
+/// The variants of `kernel` that this adapter cannot run.
+fn refused(device: &Device, kernel: &'static Kernel) -> impl Iterator<Item = String> {
+    kernel.variants.iter().filter_map(|variant| {
+        let reason = device.refuses(variant)?;
+        Some(format!("not for this adapter ({reason}): {} {}", kernel.name, variant.name))
+    })
 }
 
 /// The cases that the device had no room for, with the first reason.

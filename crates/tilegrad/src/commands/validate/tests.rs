@@ -2,7 +2,7 @@
 
 use super::sweep::{Findings, Job, sweep};
 use super::{check::Outcome, text};
-use tilegrad_kernels::{Kernel, Operand, relu};
+use tilegrad_kernels::{Kernel, Operand, Variant, relu};
 use tilegrad_runtime::{Device, DeviceChoice, DeviceOptions};
 
 /// The rectifier, but for its last element.
@@ -20,6 +20,32 @@ static BROKEN: Kernel = Kernel {
             y[i] = select(x[i], 0.0, x[i] < 0.0);
         }",
     fast_cpu: Some(short_of_one),
+    ..relu::KERNEL
+};
+
+/// The rectifier by way of two other lanes; software adapters have subgroups of 4 or of 8, none of 2.
+static LANES: Kernel = Kernel {
+    name: "relu_lanes",
+    wgsl: "const LANES: u32 = 4u;
+        override count: u32;
+        @group(0) @binding(0) var<storage, read> x: array<f32>;
+        @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(64)
+        fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
+                @builtin(subgroup_size) size: u32) {
+            let i = id.y * (groups.x * 64u) + id.x;
+            let value = x[min(i, count - 1u)];
+            let others = subgroupShuffle(value, 0u) + subgroupShuffle(value, 1u);
+            if i >= count {
+                return;
+            }
+            y[i] = max(value, 0.0) + select(others - others, 1.0, size != LANES);
+        }",
+    variants: &[
+        Variant { name: "of 2", constants: &[("LANES", 2)], subgroup: Some(2), ..Variant::LINE[0] },
+        Variant { name: "of 4", constants: &[("LANES", 4)], subgroup: Some(4), ..Variant::LINE[0] },
+        Variant { name: "of 8", constants: &[("LANES", 8)], subgroup: Some(8), ..Variant::LINE[0] },
+    ],
     ..relu::KERNEL
 };
 
@@ -80,4 +106,19 @@ fn a_shader_that_is_refused_has_failed() {
     let text = text::findings(&findings, false);
     assert!(text.contains("FAILED: relu_refused (line64), case 1: "), "{text}");
     assert!(serde_json::to_string(&findings).expect("JSON").contains("\"outcome\":\"refused\""));
+}
+
+#[test]
+fn variants_for_other_subgroups_are_not_run_and_said() {
+    let device = adapter();
+    let size = device.adapter().and_then(|report| report.subgroup);
+    let findings = checked(&device, vec![&LANES]);
+    assert!(findings.passed, "{}", text::findings(&findings, true));
+    let run: Vec<&str> = findings.kernels.iter().map(|row| row.variant).collect();
+    assert_eq!(run, LANES.variants.iter().filter(|v| v.subgroup == size).map(|v| v.name).collect::<Vec<_>>());
+    let found = size.map_or("none".into(), |size| size.to_string());
+    let wanted = format!("not covered: not for this adapter (subgroups of 2 wanted, {found} found): relu_lanes of 2");
+    let text = text::findings(&findings, false);
+    assert!(text.contains(&wanted), "{text}");
+    assert_eq!(text.matches("not for this adapter").count(), LANES.variants.len() - run.len(), "{text}");
 }
