@@ -1,0 +1,116 @@
+// Gradient of a convolution's images, in registers alone and with four elements to a load.
+// oy, ox number the windows, ky, kx their taps, c the channels, f the filters; a thread makes 4 * VECTORS channels of one
+// pixel in IMAGES images. LANES_C neighbouring threads lie along the channels, the next ones along the images: all threads of
+// a workgroup look at the same pixel, so they all skip the taps whose window does not exist.
+// Images and channels beyond the edge repeat the last ones and are not stored, so no load needs a branch.
+// Rust: crates/kernels/src/conv2d_grad_input_vec4.rs
+
+override batch: u32;
+override height: u32;
+override width: u32;
+override channels: u32;
+override kernel_height: u32;
+override kernel_width: u32;
+override stride_height: u32;
+override stride_width: u32;
+override pad_top: u32;
+override pad_left: u32;
+override out_height: u32;
+override out_width: u32;
+override filters: u32;
+override pooled: u32;
+override relu: u32;
+
+const WORKGROUP: u32 = 8u;
+const LANES_C: u32 = 2u;
+const IMAGES: u32 = 16u;
+const VECTORS: u32 = 4u;
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4f>; // [batch, out_height, out_width, filters], half if pooled
+@group(0) @binding(1) var<storage, read> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4] if pooled
+@group(0) @binding(2) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
+@group(0) @binding(3) var<storage, read> x: array<vec4f>; // [batch, height, width, channels] if relu
+@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>; // [batch, height, width, channels]
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let vectors = channels / 4u;
+    let f_vectors = filters / 4u;
+    let groups_c = (vectors + LANES_C * VECTORS - 1u) / (LANES_C * VECTORS);
+    let vector0 = (group.x % groups_c * LANES_C + lane % LANES_C) * VECTORS;
+    let image0 = (group.x / groups_c * (WORKGROUP / LANES_C) + lane / LANES_C) * IMAGES;
+    let row = group.z + pad_top;
+    let column = group.y + pad_left;
+
+    // Windows of an image: those of the pool if there is one, since the outputs outside of it have no gradient.
+    let windows_y = select(out_height, out_height / 2u, pooled == 1u);
+    let windows_x = select(out_width, out_width / 2u, pooled == 1u);
+    let image_size = windows_y * windows_x * f_vectors;
+    var y_start: array<u32, IMAGES>;
+    for (var i = 0u; i < IMAGES; i++) {
+        y_start[i] = min(image0 + i, batch - 1u) * image_size;
+    }
+    var w_start: array<u32, VECTORS>;
+    for (var j = 0u; j < VECTORS; j++) {
+        w_start[j] = min(vector0 + j, vectors - 1u) * filters;
+    }
+
+    var sum: array<array<vec4f, VECTORS>, IMAGES>;
+    for (var tap = 0u; tap < kernel_height * kernel_width; tap++) {
+        let ky = tap / kernel_width;
+        let kx = tap % kernel_width;
+        let oy = (row - ky) / stride_height;
+        let ox = (column - kx) / stride_width;
+        let meets = row >= ky && column >= kx && (row - ky) % stride_height == 0u && (column - kx) % stride_width == 0u;
+        let window_y = oy / (pooled + 1u);
+        let window_x = ox / (pooled + 1u);
+        let place = oy % 2u * 2u + ox % 2u;
+        let terms = select(0u, f_vectors, meets && window_y < windows_y && window_x < windows_x);
+        let y0 = (window_y * windows_x + window_x) * f_vectors;
+        for (var f = 0u; f < terms; f++) {
+            // Four channels, each contiguous along the filters, turned into four filters.
+            var w: array<array<vec4f, VECTORS>, 4>;
+            for (var j = 0u; j < VECTORS; j++) {
+                let at = tap * channels * f_vectors + w_start[j] + f;
+                let by_channel = mat4x4f(
+                    weight[at],
+                    weight[at + f_vectors],
+                    weight[at + 2u * f_vectors],
+                    weight[at + 3u * f_vectors],
+                );
+                let by_filter = transpose(by_channel);
+                w[0][j] = by_filter[0];
+                w[1][j] = by_filter[1];
+                w[2][j] = by_filter[2];
+                w[3][j] = by_filter[3];
+            }
+            for (var i = 0u; i < IMAGES; i++) {
+                let at = y_start[i] + y0 + f;
+                var dz = dy[at];
+                if pooled == 1u {
+                    let won = (vec4u(winner[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
+                    dz = select(vec4f(), dz, won == vec4u(place));
+                }
+                for (var j = 0u; j < VECTORS; j++) {
+                    // One after the other: the order of the sum is the same in every variant.
+                    sum[i][j] += dz.x * w[0][j];
+                    sum[i][j] += dz.y * w[1][j];
+                    sum[i][j] += dz.z * w[2][j];
+                    sum[i][j] += dz.w * w[3][j];
+                }
+            }
+        }
+    }
+
+    for (var i = 0u; i < IMAGES; i++) {
+        for (var j = 0u; j < VECTORS; j++) {
+            if image0 + i < batch && vector0 + j < vectors {
+                let at = (((image0 + i) * height + group.z) * width + group.y) * vectors + vector0 + j;
+                if relu == 1u {
+                    sum[i][j] = select(vec4f(), sum[i][j], x[at] > vec4f());
+                }
+                dx[at] = sum[i][j];
+            }
+        }
+    }
+}

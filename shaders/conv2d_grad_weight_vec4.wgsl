@@ -1,0 +1,140 @@
+// Gradient of a convolution's weights and of its bias, in shares of the output's lines, in registers alone and with four
+// elements to a load.
+// oy, ox number the windows, ky, kx their taps, c the channels, f the filters. The weights are a matrix with a row for each
+// (ky, kx, c); a thread makes (4 * ROW_VECTORS) rows x (4 * VECTORS) filters of one share. LANES_F neighbouring threads lie
+// along the filters, the next ones further down the rows.
+// Rows and filters beyond the edge repeat the last ones and are not stored, so no load needs a branch; padding loads
+// element 0 and drops it. Positions before the image wrap around to huge ones, so one comparison finds padding on either
+// side.
+// Rust: crates/kernels/src/conv2d_grad_weight_vec4.rs
+
+override batch: u32;
+override height: u32;
+override width: u32;
+override channels: u32;
+override kernel_height: u32;
+override kernel_width: u32;
+override stride_height: u32;
+override stride_width: u32;
+override pad_top: u32;
+override pad_left: u32;
+override out_height: u32;
+override out_width: u32;
+override filters: u32;
+override pooled: u32;
+override splits: u32;
+override bias_offset: u32;
+
+const WORKGROUP: u32 = 8u;
+const LANES_F: u32 = 4u;
+const ROW_VECTORS: u32 = 4u;
+const VECTORS: u32 = 4u;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>; // [batch, height, width, channels]
+@group(0) @binding(1) var<storage, read> dy: array<vec4f>; // [batch, out_height, out_width, filters], half if pooled
+@group(0) @binding(2) var<storage, read> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4] if pooled
+@group(0) @binding(3) var<storage, read_write> grad: array<vec4f>; // [splits, bias_offset + filters]
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let row_vectors = kernel_height * kernel_width * channels / 4u;
+    let vectors = filters / 4u;
+    let vector0 = (group.x * LANES_F + lane % LANES_F) * VECTORS;
+    let row0 = (group.y * (WORKGROUP / LANES_F) + lane / LANES_F) * ROW_VECTORS;
+    // Every window lies within the image, so nothing has to be checked.
+    let inside = pad_top == 0u && pad_left == 0u && (out_height - 1u) * stride_height + kernel_height <= height
+        && (out_width - 1u) * stride_width + kernel_width <= width;
+
+    var tap_y: array<u32, ROW_VECTORS>;
+    var tap_x: array<u32, ROW_VECTORS>;
+    var tap: array<u32, ROW_VECTORS>; // From the window's first vector to the tap's.
+    for (var i = 0u; i < ROW_VECTORS; i++) {
+        let row = min(row0 + i, row_vectors - 1u);
+        let pixel = row / (channels / 4u);
+        tap_y[i] = pixel / kernel_width;
+        tap_x[i] = pixel % kernel_width;
+        tap[i] = (tap_y[i] * width + tap_x[i]) * (channels / 4u) + row % (channels / 4u);
+    }
+    var f_vector: array<u32, VECTORS>;
+    for (var j = 0u; j < VECTORS; j++) {
+        f_vector[j] = min(vector0 + j, vectors - 1u);
+    }
+
+    let lines = batch * out_height;
+    let share = (lines + splits - 1u) / splits;
+    let first = min(group.z * share, lines);
+    let last = min(first + share, lines);
+    var sum: array<array<vec4f, VECTORS>, 4u * ROW_VECTORS>;
+    var bias: array<vec4f, VECTORS>;
+    for (var line = first; line < last; line++) {
+        let image = line / out_height;
+        let oy = line % out_height;
+        let row = oy * stride_height - pad_top;
+        // With a pool, one load of dy serves two neighbouring pixels; those outside of every window have no gradient.
+        var y0 = line * out_width * vectors;
+        var steps = (out_width + 1u) / 2u;
+        if pooled == 1u {
+            y0 = (image * (out_height / 2u) + oy / 2u) * (out_width / 2u) * vectors;
+            steps = select(0u, out_width / 2u, oy / 2u < out_height / 2u);
+        }
+        for (var step = 0u; step < steps; step++) {
+            var z: array<array<vec4f, VECTORS>, 2>;
+            for (var j = 0u; j < VECTORS; j++) {
+                if pooled == 1u {
+                    let at = y0 + step * vectors + f_vector[j];
+                    let dz = dy[at];
+                    let won = (vec4u(winner[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
+                    z[0][j] = select(vec4f(), dz, won == vec4u(oy % 2u * 2u));
+                    z[1][j] = select(vec4f(), dz, won == vec4u(oy % 2u * 2u + 1u));
+                } else {
+                    let at = y0 + 2u * step * vectors + f_vector[j];
+                    z[0][j] = dy[at];
+                    let both = out_width % 2u == 0u || 2u * step + 1u < out_width;
+                    z[1][j] = select(vec4f(), dy[select(at, at + vectors, both)], both);
+                }
+                bias[j] += z[0][j];
+                bias[j] += z[1][j];
+            }
+            var rows: array<array<vec4f, ROW_VECTORS>, 2>;
+            for (var half = 0u; half < 2u; half++) {
+                let ox = 2u * step + half;
+                let column = ox * stride_width - pad_left;
+                let x0 = ((image * height + row) * width + column) * (channels / 4u);
+                for (var i = 0u; i < ROW_VECTORS; i++) {
+                    let on_image = (inside || (row + tap_y[i] < height && column + tap_x[i] < width))
+                        && (pooled == 1u || out_width % 2u == 0u || half == 0u || ox < out_width);
+                    rows[half][i] = select(vec4f(), x[select(0u, x0 + tap[i], on_image)], on_image);
+                }
+            }
+            for (var i = 0u; i < ROW_VECTORS; i++) {
+                for (var c = 0u; c < 4u; c++) {
+                    for (var j = 0u; j < VECTORS; j++) {
+                        sum[4u * i + c][j] += rows[0][i][c] * z[0][j];
+                        sum[4u * i + c][j] += rows[1][i][c] * z[1][j];
+                    }
+                }
+            }
+        }
+    }
+
+    let grad0 = group.z * ((bias_offset + filters) / 4u);
+    for (var i = 0u; i < 4u * ROW_VECTORS; i++) {
+        for (var j = 0u; j < VECTORS; j++) {
+            if row0 + i / 4u < row_vectors && vector0 + j < vectors {
+                grad[grad0 + (4u * row0 + i) * vectors + vector0 + j] = sum[i][j];
+            }
+        }
+    }
+    if row0 == 0u {
+        for (var j = 0u; j < VECTORS; j++) {
+            if vector0 + j < vectors {
+                grad[grad0 + bias_offset / 4u + vector0 + j] = bias[j];
+            }
+        }
+    }
+    if group.x == 0u && group.y == 0u {
+        for (var i = 4u * row_vectors * vectors + lane; i < bias_offset / 4u; i += WORKGROUP) {
+            grad[grad0 + i] = vec4f();
+        }
+    }
+}
