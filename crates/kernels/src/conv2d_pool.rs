@@ -53,7 +53,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,
-    fast_cpu: None,
+    fast_cpu: Some(fast_of),
     cases: || cases_of(&KERNEL),
 };
 
@@ -95,6 +95,12 @@ pub(crate) fn cost(words: &[u32]) -> Cost {
 
 pub(crate) fn reference_of(words: &[u32], operands: Vec<Operand<'_>>) {
     reference(Params::from_words(words), Host::new(operands));
+}
+
+pub(crate) fn fast_of(words: &[u32], operands: Vec<Operand<'_>>) {
+    let io = Host::new(operands);
+    let inputs = crate::cpu::Inputs { p: Params::from_words(words), x: io.x, weight: io.weight, bias: io.bias };
+    crate::cpu::conv2d_pool(inputs, io.y, io.winner);
 }
 
 fn reference(p: Params, io: Host<'_>) {

@@ -8,6 +8,7 @@
 
 mod contract;
 pub mod convolution;
+mod cpu;
 pub mod state;
 pub mod window;
 

@@ -1,0 +1,14 @@
+//! Convolutions at the speed of the processor's multiply-adds.
+//!
+//! Each is one call of [`tile::cover`] per band of images: a tile of sums stays in vector registers while it walks over
+//! the images where they lie, so no columns are made. `pulp` chooses AVX-512, AVX2, NEON or plain floats once per call.
+
+mod bands;
+mod forward;
+mod scratch;
+mod simd;
+mod tile;
+mod weights;
+mod windows;
+
+pub(crate) use forward::{Inputs, conv2d, conv2d_pool};
