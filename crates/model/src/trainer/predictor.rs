@@ -166,3 +166,71 @@ pub(super) fn predict(trainer: &Trainer, data: &Dataset) -> Result<Vec<Vec<f32>>
     }
     Ok(outputs.chunks_exact(predictor.classes).map(<[f32]>::to_vec).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::ImageShape;
+    use crate::{Config, Network, conv2d, dense, flatten};
+    use tilegrad_runtime::DeviceChoice;
+
+    /// Images of 35 bytes: a batch of three does not fill its last word.
+    const SHAPE: ImageShape = ImageShape { height: 5, width: 7, channels: 1 };
+
+    fn trainer(batch: u32) -> Trainer {
+        let network = Network::builder(SHAPE).layer(conv2d(3, 3).relu()).layer(flatten()).layer(dense(2)).build();
+        let mut config = Config::new(network.unwrap());
+        config.train.batch = batch;
+        Trainer::new(Device::open(&DeviceChoice::Cpu, Default::default()).unwrap(), config).unwrap()
+    }
+
+    fn images(count: usize) -> Vec<u8> {
+        (0..count * 35).map(|i| (i * 37 % 251) as u8).collect()
+    }
+
+    #[test]
+    fn a_short_batch_gives_its_own_rows_and_leaves_no_trace() {
+        let mut predictor = trainer(4).predictor(4).unwrap();
+        let images = images(4);
+        let all = predictor.run(&images).unwrap();
+        assert_eq!((all.len(), predictor.batch(), predictor.classes()), (8, 4, 2));
+        for count in [3, 1, 4, 2] {
+            assert_eq!(predictor.run(&images[..count * 35]).unwrap(), all[..count * 2], "{count} images");
+        }
+        assert_eq!(predictor.run(&images[35..]).unwrap(), all[2..]);
+    }
+
+    #[test]
+    fn batches_on_their_way_do_not_mix() {
+        let mut predictor = trainer(4).predictor(2).unwrap();
+        let images = images(3);
+        let first = predictor.submit(&images[..70]).unwrap();
+        let second = predictor.submit(&images[70..]).unwrap();
+        let (second, first) = (second.wait().unwrap(), first.wait().unwrap());
+        assert_eq!(first, predictor.run(&images[..70]).unwrap());
+        assert_eq!(second, predictor.run(&images[70..]).unwrap());
+    }
+
+    #[test]
+    fn all_examples_are_predicted_in_order() {
+        let data = Dataset::new("d", SHAPE, images(11), vec![0; 11], vec!["a".into(), "b".into()]).unwrap();
+        let trainer = trainer(4);
+        let rows = trainer.predict(&data).unwrap();
+        let mut predictor = trainer.predictor(4).unwrap();
+        let one_by_one = (0..11).map(|i| predictor.run(data.image(i)).unwrap());
+        assert_eq!(rows, one_by_one.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_no_batch_is_refused() {
+        let trainer = trainer(4);
+        assert!(matches!(trainer.predictor(0), Err(ModelError::Mismatch(problem)) if problem.contains("got 0")));
+        let mut predictor = trainer.predictor(2).unwrap();
+        for bytes in [0, 34, 36, 105] {
+            let refused = predictor.run(&vec![0; bytes]);
+            let named =
+                |problem: &str| problem.contains("1 to 2 images of 35 bytes") && problem.contains(&bytes.to_string());
+            assert!(matches!(refused, Err(ModelError::Mismatch(problem)) if named(&problem)), "{bytes} bytes");
+        }
+    }
+}
