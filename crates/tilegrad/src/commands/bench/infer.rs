@@ -12,7 +12,7 @@ use clap::{Args, value_parser};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tilegrad_model::data::Dataset;
 use tilegrad_model::{Checkpoint, Predictor, Trainer};
 use tilegrad_runtime::{Device, DeviceKind};
@@ -22,7 +22,7 @@ use tilegrad_runtime::{Device, DeviceKind};
 /// Timed is everything between the bytes of the images in the host's memory and the classes in the host's memory: the bytes go
 /// to the device, are scaled there, pass through the network, the outputs come back, and the host takes the largest. A batch
 /// begins when the one before it is done, as in a loop that uses each answer. The images per second are the median of five
-/// passes over all test images, the short last batch included; the latency is that of 300 single images after 30 others.
+/// passes over all test images, of three if they take long, the short last batch included; the latency is that of 300 single images after 30 others.
 /// On an adapter, a second figure is for two batches on their way at a time.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tilegrad bench infer --device cpu --batch 256 --json\n  \
@@ -45,8 +45,9 @@ pub struct InferArgs {
     json: bool,
 }
 
-/// Timed passes over all images.
+/// Timed passes over all images; no more than three if they take long.
 const PASSES: usize = 5;
+const LONG: Duration = Duration::from_secs(15);
 /// Single images that are timed, after so many others.
 const SINGLES: (usize, usize) = (300, 30);
 /// Batches on their way for the second figure.
@@ -131,14 +132,24 @@ impl<'a> Passes<'a> {
 
     /// Median of the seconds of a pass, and its hits.
     fn time(&mut self, in_flight: usize) -> Result<(f64, usize)> {
-        let mut hits = self.run(in_flight)?;
-        let mut seconds = Vec::new();
-        for _ in 0..PASSES {
+        self.warm_up()?;
+        let (mut hits, mut seconds, started) = (0, Vec::new(), Instant::now());
+        while seconds.len() < 3 || (seconds.len() < PASSES && started.elapsed() < LONG) {
             let begun = Instant::now();
             hits = self.run(in_flight)?;
             seconds.push(begun.elapsed().as_secs_f64());
         }
         Ok((median(seconds), hits))
+    }
+
+    /// The first batch, and the short last one.
+    fn warm_up(&mut self) -> Result<()> {
+        let (images, len) = (self.data.images(), self.data.image_len());
+        self.full.run(&images[..self.full.batch() * len])?;
+        if let Some(rest) = &mut self.rest {
+            rest.run(&images[..rest.batch() * len])?;
+        }
+        Ok(())
     }
 
     /// Classifies every image with up to `in_flight` batches on their way; gives how many were right.
@@ -192,7 +203,7 @@ fn print(measured: &Measured) {
     let speed = |images_per_s: f64| format::count(images_per_s.round() as u64);
     let Measured { batch, images, latency_p50_ms, latency_p99_ms, accuracy, .. } = measured;
     let images = format::plural(*images, "image");
-    say!("batch {batch}: {} images/s over {images} (median of {PASSES} passes)", speed(measured.infer_images_per_s));
+    say!("batch {batch}: {} images/s over {images} (median of the passes)", speed(measured.infer_images_per_s));
     if let Some(images_per_s) = measured.in_flight_images_per_s {
         say!("{} images/s with {IN_FLIGHT} batches on their way", speed(images_per_s));
     }

@@ -104,20 +104,28 @@ impl Plan {
     ) -> Result<Axis> {
         let (values, begun) = (self.values(quick), Instant::now());
         let share = (budget / values.len() as u32).min(LONGEST);
-        let left = || budget.saturating_sub(begun.elapsed());
+        let left = || budget.saturating_sub(begun.elapsed()).as_secs_f64();
         let mut points: Vec<Point> = Vec::new();
+        let mut preparation = 0.0;
         for &value in values {
             bar.set_message(format!("{} {value}", self.name));
-            let speed = points.iter().rev().find_map(|point| point.measured).map(|last| last.gflops_per_s * 1e9);
-            points.push(Point::new(value, (self.size)(value).measure(device, share, left(), speed)?));
+            // The first one is measured whatever it takes.
+            let last = points.iter().rev().find_map(|point| point.measured);
+            let forecast = last.map(|last| last.forecast(preparation, left()));
+            let started = Instant::now();
+            let point = Point::new(value, (self.size)(value).measure(device, share, forecast)?);
+            if let Some(measured) = point.measured {
+                preparation = started.elapsed().as_secs_f64() - measured.seconds();
+            }
+            points.push(point);
             bar.inc(1);
         }
         for _ in 0..DOUBTS {
             let doubted = doubted(&points, tolerance);
             for point in points.iter_mut().filter(|point| doubted.contains(&point.value)) {
                 bar.set_message(format!("{} {} again", self.name, point.value));
-                let speed = point.measured.map(|measured| measured.gflops_per_s * 1e9);
-                point.improve((self.size)(point.value).measure(device, share, left(), speed)?);
+                let forecast = point.measured.map(|measured| measured.forecast(preparation, left()));
+                point.improve((self.size)(point.value).measure(device, share, forecast)?);
             }
         }
         Ok(Axis::new(self, points, tolerance))

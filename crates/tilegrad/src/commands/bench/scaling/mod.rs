@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tilegrad_model::write_atomically;
-use tilegrad_runtime::Device;
+use tilegrad_runtime::{Device, DeviceKind};
 
 /// Measure how the time of a training step grows with its arithmetic.
 ///
@@ -33,7 +33,8 @@ pub struct ScalingArgs {
     /// Few sizes, in some ten seconds
     #[arg(long)]
     quick: bool,
-    /// Seconds for all of it, about [default: 110, or 10 with --quick]
+    /// Seconds for all of it, about [default: 110, or 10 with --quick; on an adapter, which compiles kernels for each size,
+    /// three times as many]
     #[arg(long, value_name = "S", value_parser = value_parser!(u32).range(1..))]
     budget: Option<u32>,
     /// Times that cost may grow faster than arithmetic from one size to the next
@@ -102,7 +103,10 @@ pub fn run(args: &ScalingArgs) -> Result<()> {
 fn measure(args: &ScalingArgs, device: &Device) -> Result<Vec<Axis>> {
     let bar = bar_over(PLANS.iter().map(|plan| plan.values(args.quick).len()).sum());
     let _waiting = bar.is_hidden().then(|| Waiting::begin("measuring"));
-    let budget = args.budget.unwrap_or(if args.quick { 10 } else { 110 });
+    let budget = args.budget.unwrap_or_else(|| {
+        let seconds = if args.quick { 10 } else { 110 };
+        if device.info().kind == DeviceKind::Cpu { seconds } else { 3 * seconds }
+    });
     let end = Instant::now() + Duration::from_secs(budget.into());
     let mut axes = Vec::new();
     for (at, plan) in PLANS.iter().enumerate() {

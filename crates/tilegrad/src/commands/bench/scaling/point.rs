@@ -55,6 +55,31 @@ pub enum Outcome {
     Skipped(String),
 }
 
+/// What the sizes before tell about the next one.
+#[derive(Debug, Clone, Copy)]
+pub struct Forecast {
+    /// Seconds that are left for an axis.
+    pub left: f64,
+    /// Seconds to prepare a step.
+    pub preparation: f64,
+    /// Operations per second.
+    pub speed: f64,
+}
+
+impl Forecast {
+    /// Why a few steps of `size` do not fit into the time that is left.
+    fn no_time(self, size: Size) -> Result<Option<String>, ModelError> {
+        let (preparation, step) = (self.preparation, size.flops()? as f64 / self.speed);
+        // A step to warm up, and two to measure.
+        if preparation + 3.0 * step <= self.left {
+            return Ok(None);
+        }
+        let [preparation, step, left] = [preparation, step, self.left].map(|seconds| format!("{seconds:.2}"));
+        let needed = format!("about {preparation} s to prepare and {step} s for each of three steps");
+        Ok(Some(format!("no time, it takes {needed}, {left} s are left; see --budget")))
+    }
+}
+
 impl Size {
     /// The reference network with other images and other convolutions.
     fn config(self) -> Result<Config, ModelError> {
@@ -100,27 +125,17 @@ impl Size {
         )?)
     }
 
-    /// Measures for about `share`. `speed`, in flops per second, tells before anything is prepared whether a few steps fit
-    /// into `left`.
-    pub fn measure(self, device: &Device, share: Duration, left: Duration, speed: Option<f64>) -> Result<Outcome> {
-        match self.try_measure(device, share, left, speed) {
+    /// Measures for about `share`, unless `forecast` says that there is no time for it.
+    pub fn measure(self, device: &Device, share: Duration, forecast: Option<Forecast>) -> Result<Outcome> {
+        match self.try_measure(device, share, forecast) {
             Ok(outcome) => Ok(outcome),
             Err(error) if too_large(&error) => Ok(Outcome::Skipped(error.to_string())),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn try_measure(
-        self,
-        device: &Device,
-        share: Duration,
-        left: Duration,
-        speed: Option<f64>,
-    ) -> Result<Outcome, ModelError> {
-        let expected = speed.map_or(0.0, |speed| self.flops().map_or(0.0, |flops| flops as f64 / speed));
-        // A step to warm up, and two to measure.
-        if 3.0 * expected > left.as_secs_f64() || left.is_zero() {
-            let problem = format!("no time left for steps of about {} s each; see --budget", rounded(expected));
+    fn try_measure(self, device: &Device, share: Duration, forecast: Option<Forecast>) -> Result<Outcome, ModelError> {
+        if let Some(problem) = forecast.map(|forecast| forecast.no_time(self)).transpose()?.flatten() {
             return Ok(Outcome::Skipped(problem));
         }
         let mut trainer = Trainer::new(device.clone(), self.config()?)?;
@@ -145,6 +160,16 @@ impl Measured {
             plan_mib: rounded(bytes as f64 / 1024.0 / 1024.0),
             steps,
         }
+    }
+
+    /// Seconds of the timed steps, at this speed.
+    pub fn seconds(&self) -> f64 {
+        self.ms * 1e-3 * f64::from(self.steps)
+    }
+
+    /// What this tells about the next size.
+    pub fn forecast(&self, preparation: f64, left: f64) -> Forecast {
+        Forecast { left, preparation, speed: self.gflops_per_s * 1e9 }
     }
 }
 
@@ -239,9 +264,14 @@ mod tests {
     fn a_point_without_time_is_skipped_with_a_reason() {
         let device = Device::open(&tilegrad_runtime::DeviceChoice::Cpu, Default::default()).unwrap();
         let size = Size { batch: 2, side: 28, channels: 8 };
-        let outcome = size.measure(&device, Duration::ZERO, Duration::from_secs(1), Some(1.0)).unwrap();
-        assert!(matches!(outcome, Outcome::Skipped(problem) if problem.contains("--budget")));
-        let outcome = size.measure(&device, Duration::ZERO, Duration::from_secs(1), None).unwrap();
-        assert!(matches!(outcome, Outcome::Measured(measured) if measured.steps >= 2 && measured.plan_mib > 0.0));
+        let slow = Forecast { left: 1.0, preparation: 0.0, speed: 1.0 };
+        let outcome = size.measure(&device, Duration::ZERO, Some(slow)).unwrap();
+        assert!(
+            matches!(outcome, Outcome::Skipped(problem) if problem.contains("no time") && problem.contains("--budget"))
+        );
+        for forecast in [None, Some(Forecast { speed: 1e12, ..slow })] {
+            let outcome = size.measure(&device, Duration::ZERO, forecast).unwrap();
+            assert!(matches!(outcome, Outcome::Measured(measured) if measured.steps >= 2 && measured.plan_mib > 0.0));
+        }
     }
 }
