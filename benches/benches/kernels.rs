@@ -1,11 +1,17 @@
-//! Every kernel on the largest of its cases, with the variant that the device gets by default.
+//! Every kernel on the largest of its cases, on the CPU device and on the one that `TILEGRAD_BENCH_DEVICE` names: with the
+//! variant that the device prefers among the kernel's own.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tilegrad_kernels::{Case, KERNELS, Kernel};
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
+use std::time::{Duration, Instant};
+use tilegrad_kernels::{Case, Cost, Family, KERNELS, Kernel, Variant};
 use tilegrad_runtime::{Device, Graph, Plan, Purpose, RuntimeError};
 
+/// Most runs in one submission.
+const GROUP: u64 = 64;
+
+/// The case with the most work. An alternative has the cases of its kernel that fit it.
 fn largest(kernel: &Kernel) -> Option<Case> {
     (kernel.cases)().into_iter().max_by_key(|case| {
         let cost = case.call.cost();
@@ -13,7 +19,15 @@ fn largest(kernel: &Kernel) -> Option<Case> {
     })
 }
 
-fn prepare(device: &Device, case: &Case) -> Result<Plan, RuntimeError> {
+/// The kernel's own variant for this device, even where the runtime would take an alternative. One that is written for
+/// subgroups of a certain size is left to the tuner, which knows the adapter's.
+fn variant(kernel: &'static Kernel, device: &Device, params: &[u32]) -> Option<&'static Variant> {
+    let fitting = || kernel.variants.iter().filter(|variant| (variant.fits)(params) && variant.subgroup.is_none());
+    let of = |family: Family| fitting().find(|variant| variant.family == family);
+    of(device.family()).or_else(|| of(Family::Any)).or_else(|| fitting().next())
+}
+
+fn prepare(device: &Device, kernel: &'static Kernel, case: &Case) -> Result<Plan, RuntimeError> {
     let mut graph = Graph::new();
     let mut call = case.call.clone();
     for (slice, buffer) in call.buffers.iter_mut().zip(&case.buffers) {
@@ -22,30 +36,48 @@ fn prepare(device: &Device, case: &Case) -> Result<Plan, RuntimeError> {
     graph.push("bench", call.clone());
     let memories = case.buffers.iter().map(|buffer| device.upload(&buffer.slice.name, &buffer.words));
     let memories = memories.collect::<Result<Vec<_>, _>>()?;
-    device.prepare(&graph, &call.buffers.iter().zip(&memories).collect::<Vec<_>>())
+    let bound: Vec<_> = call.buffers.iter().zip(&memories).collect();
+    device.prepare_with(&graph, &bound, &|call| {
+        let variant = variant(kernel, device, &call.params);
+        variant
+            .map(|variant| (kernel, variant))
+            .ok_or_else(|| RuntimeError::Graph(format!("no variant of {} fits its case {}", kernel.name, case.name)))
+    })
+}
+
+/// The bound that a kernel runs against: arithmetic if it has much of it, else memory.
+fn throughput(cost: Cost) -> Throughput {
+    if cost.flops > 8 * cost.bytes { Throughput::Elements(cost.flops) } else { Throughput::Bytes(cost.bytes) }
+}
+
+/// Runs as a training does: many in one submission, one wait.
+fn time(device: &Device, plan: &Plan, mut runs: u64) -> Result<Duration, RuntimeError> {
+    let begun = Instant::now();
+    while runs > 0 {
+        let now = runs.min(GROUP);
+        plan.run(now as u32)?;
+        runs -= now;
+    }
+    device.wait()?;
+    Ok(begun.elapsed())
+}
+
+fn bench_kernel(group: &mut BenchmarkGroup<'_, WallTime>, device: &Device, kernel: &'static Kernel) {
+    let Some(case) = largest(kernel) else { return };
+    let plan = prepare(device, kernel, &case).unwrap();
+    group.throughput(throughput(case.call.cost()));
+    group.bench_function(format!("{} {}", kernel.name, case.name), |bencher| {
+        bencher.iter_custom(|runs| time(device, &plan, runs).unwrap());
+    });
 }
 
 fn bench(criterion: &mut Criterion) {
-    let device = tilegrad_benches::device().unwrap();
-    let mut group = criterion.benchmark_group("kernels");
-    group.sample_size(10);
-    for case in KERNELS.iter().filter_map(|kernel| largest(kernel)) {
-        let cost = case.call.cost();
-        // The bound that a kernel runs against: arithmetic if it has much of it, else memory.
-        group.throughput(if cost.flops > 8 * cost.bytes {
-            Throughput::Elements(cost.flops)
-        } else {
-            Throughput::Bytes(cost.bytes)
-        });
-        let plan = prepare(&device, &case).unwrap();
-        group.bench_function(format!("{} {}", case.call.kernel.name, case.name), |bencher| {
-            bencher.iter(|| {
-                plan.run(1).unwrap();
-                device.wait().unwrap();
-            });
-        });
+    for device in tilegrad_benches::devices().unwrap() {
+        let mut group = criterion.benchmark_group(format!("kernels on {}", device.info().name));
+        group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1));
+        KERNELS.iter().for_each(|kernel| bench_kernel(&mut group, &device, kernel));
+        group.finish();
     }
-    group.finish();
 }
 
 criterion_group!(benches, bench);

@@ -53,5 +53,6 @@ pub use optimiser::Optimiser;
 pub use parameters::{ParameterSet, ParameterSpec};
 pub use program::{DataSize, Mode, Program};
 pub use trainer::{
-    CallDifference, Cause, EpochRecord, Evaluation, Evaluator, NamedTensor, Observer, Progress, Range, Stepper, Trainer,
+    CallDifference, Cause, EpochRecord, Evaluation, Evaluator, NamedTensor, Observer, PendingOutputs, Predictor,
+    Progress, Range, Stepper, Trainer,
 };

@@ -27,7 +27,8 @@ impl DeviceData {
     }
 }
 
-fn check(config: &Config, data: &Dataset) -> Result<(), ModelError> {
+/// Checks that `data` fits the network.
+pub fn check(config: &Config, data: &Dataset) -> Result<(), ModelError> {
     let network = &config.network;
     if Shape::Image(data.shape()) != network.input_shape() {
         let problem = format!("{} has images of {}, the network takes {}", data.name(), data.shape(), network.input());
@@ -49,12 +50,21 @@ fn check(config: &Config, data: &Dataset) -> Result<(), ModelError> {
 
 /// Bytes as little-endian words, the last one filled up with zeros.
 fn pack(bytes: &[u8]) -> Vec<u32> {
-    let words = bytes.chunks(4).map(|chunk| {
+    let mut words = Vec::new();
+    pack_into(bytes, &mut words);
+    words
+}
+
+/// As [`pack`], in place of what `words` held.
+pub fn pack_into(bytes: &[u8], words: &mut Vec<u32>) {
+    let (whole, rest) = bytes.as_chunks::<4>();
+    words.clear();
+    words.extend(whole.iter().map(|&word| u32::from_le_bytes(word)));
+    if !rest.is_empty() {
         let mut word = [0; 4];
-        word[..chunk.len()].copy_from_slice(chunk);
-        u32::from_le_bytes(word)
-    });
-    words.collect()
+        word[..rest.len()].copy_from_slice(rest);
+        words.push(u32::from_le_bytes(word));
+    }
 }
 
 #[cfg(test)]
@@ -62,5 +72,6 @@ mod tests {
     #[test]
     fn bytes_are_packed_from_the_low_end() {
         assert_eq!(super::pack(&[1, 2, 3, 4, 5]), [0x0403_0201, 5]);
+        assert_eq!(super::pack(&[1, 2, 3, 4]), [0x0403_0201]);
     }
 }

@@ -1,8 +1,7 @@
-//! Evaluation and prediction: forward passes over labelled and unlabelled data.
+//! Evaluation: forward passes over labelled data.
 
 use super::Trainer;
 use super::device_data::DeviceData;
-use crate::data::Dataset;
 use crate::{Mode, ModelError, Program};
 use tilegrad_kernels::state::{Metrics, StepState};
 use tilegrad_runtime::{Device, Memory, Plan};
@@ -63,41 +62,4 @@ impl Evaluator {
         let metrics = Metrics::from_words(&words).unwrap_or_default();
         Ok(Evaluation { loss: metrics.loss(), accuracy: metrics.accuracy() })
     }
-}
-
-/// Outputs of every example of `data`.
-pub(super) fn predict(trainer: &Trainer, data: &Dataset) -> Result<Vec<Vec<f32>>, ModelError> {
-    let device = &trainer.device;
-    let batch = trainer.config.train.batch.min(data.len() as u32);
-    let on_device = DeviceData::upload(device, &trainer.config, data)?;
-    let program = Program::record(&trainer.config, Mode::Predict, batch, on_device.size(data.len()))?;
-    let Some(output) = &program.output else {
-        return Err(ModelError::Mismatch("the network has no output".into()));
-    };
-    let mut state = StepState { count: data.len() as u32, ..trainer.config.optimiser.initial_state(0) };
-    let state_memory = device.upload("prediction state", &state.to_words())?;
-    let indices = device.upload("prediction indices", &(0..data.len() as u32).collect::<Vec<u32>>())?;
-    let outputs = device.alloc("outputs", output.len)?;
-    let external = [
-        (&program.parameters, &trainer.parameters),
-        (&program.images, &on_device.images),
-        (&program.labels, &on_device.labels),
-        (&program.indices, &indices),
-        (&program.state, &state_memory),
-        (output, &outputs),
-    ];
-    let plan = device.prepare(&program.graph, &external)?;
-    let classes = trainer.config.network.outputs() as usize;
-    let mut rows = Vec::with_capacity(data.len());
-    for number in 0..(data.len() as u32).div_ceil(batch) {
-        state.batch = number;
-        device.write(&state_memory, 0, &state.to_words())?;
-        plan.run(1)?;
-        let words = device.read(&outputs)?;
-        let valid = state.valid_rows(batch) as usize;
-        rows.extend(
-            words.chunks_exact(classes).take(valid).map(|row| row.iter().map(|w| f32::from_bits(*w)).collect()),
-        );
-    }
-    Ok(rows)
 }

@@ -5,6 +5,7 @@ mod device_data;
 mod diagnosis;
 mod evaluator;
 mod fit;
+mod predictor;
 mod record;
 mod stepper;
 
@@ -12,6 +13,7 @@ pub use comparison::CallDifference;
 pub use diagnosis::{Cause, Range};
 pub use evaluator::{Evaluation, Evaluator};
 pub use fit::Observer;
+pub use predictor::{PendingOutputs, Predictor};
 pub use record::{EpochRecord, Progress};
 pub use stepper::Stepper;
 
@@ -236,7 +238,7 @@ impl Trainer {
     /// # Errors
     /// [`ModelError::Mismatch`] if the images do not fit the network.
     pub fn predict(&self, data: &Dataset) -> Result<Vec<Vec<f32>>, ModelError> {
-        evaluator::predict(self, data)
+        predictor::predict(self, data)
     }
 
     /// The full figures on labelled data, from the outputs of every example.

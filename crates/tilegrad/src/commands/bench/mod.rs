@@ -1,6 +1,9 @@
-//! `tilegrad bench`: how fast a training step or a matrix product is on a device.
+//! `tilegrad bench`: how fast a device trains, predicts and multiplies, and how that grows with the work.
 
+mod infer;
 mod matmul;
+mod ratios;
+mod scaling;
 mod step;
 
 use anyhow::Result;
@@ -10,7 +13,8 @@ use std::time::Instant;
 /// Options of `tilegrad bench`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tilegrad bench step --device cpu --batch 64 --steps 50 --json\n  \
-                        tilegrad bench matmul --m 512 --n 512 --k 512")]
+                        tilegrad bench infer --batch 256\n  \
+                        tilegrad bench scaling --plot scaling.png")]
 pub struct BenchArgs {
     #[command(subcommand)]
     what: What,
@@ -19,6 +23,9 @@ pub struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     Step(step::StepArgs),
+    Infer(infer::InferArgs),
+    Scaling(scaling::ScalingArgs),
+    Ratios(ratios::RatiosArgs),
     Matmul(matmul::MatmulArgs),
 }
 
@@ -26,6 +33,9 @@ enum What {
 pub fn run(args: &BenchArgs, started: Instant) -> Result<()> {
     match &args.what {
         What::Step(args) => step::run(args, started),
+        What::Infer(args) => infer::run(args),
+        What::Scaling(args) => scaling::run(args),
+        What::Ratios(args) => ratios::run(args),
         What::Matmul(args) => matmul::run(args),
     }
 }
@@ -45,6 +55,17 @@ fn rounded(value: f64) -> f64 {
     format!("{value:.3e}").parse().unwrap_or(value)
 }
 
+/// Most memory that this process had at a time, in MiB, where the system tells.
+fn peak_rss_mb() -> Option<f64> {
+    peak_in(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn peak_in(status: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some((kib / 1024.0 * 10.0).round() / 10.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +76,11 @@ mod tests {
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(median(vec![]), 0.0);
         assert_eq!([rounded(1234.56), rounded(0.000123456), rounded(0.0)], [1235.0, 0.0001235, 0.0]);
+    }
+
+    #[test]
+    fn the_peak_is_read_from_the_status() {
+        assert_eq!(peak_in("Name:\tx\nVmHWM:\t  204851 kB\nVmRSS:\t 1 kB\n"), Some(200.0));
+        assert_eq!(peak_in("Name:\tx\n"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! `tilegrad bench step`: the training step of the reference network.
 
-use super::{median, rounded};
+use super::{median, peak_rss_mb, rounded};
 use crate::commands::train::reference;
 use crate::data;
 use crate::device::{self, DeviceArgs};
@@ -111,25 +111,5 @@ fn print(measured: &Measured) {
     say!("{} s from the start of the process to the end of the first step", measured.first_step_s);
     if let Some(peak) = measured.peak_rss_mb {
         say!("{peak} MiB of memory at most");
-    }
-}
-
-/// Most memory that this process had at a time, in MiB, where the system tells.
-fn peak_rss_mb() -> Option<f64> {
-    peak_in(&std::fs::read_to_string("/proc/self/status").ok()?)
-}
-
-fn peak_in(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
-    Some((kib / 1024.0 * 10.0).round() / 10.0)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_peak_is_read_from_the_status() {
-        assert_eq!(super::peak_in("Name:\tx\nVmHWM:\t  204851 kB\nVmRSS:\t 1 kB\n"), Some(200.0));
-        assert_eq!(super::peak_in("Name:\tx\n"), None);
     }
 }
