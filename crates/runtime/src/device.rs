@@ -2,8 +2,10 @@
 
 use crate::choice::{self, AdapterReport, DeviceChoice, DeviceKind, Picked};
 use crate::memory_plan::MemoryUse;
+use crate::select::{self, Candidate};
+use crate::tuner::{self, TuneOptions, Tuning};
 use crate::{Graph, RuntimeError, cpu, gpu};
-use tilegrad_kernels::{Family, Kernel, Variant};
+use tilegrad_kernels::{Call, Family, Variant};
 
 /// Where plans run: a wgpu adapter, or the CPU references. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -20,6 +22,19 @@ enum Kind {
 pub struct DeviceOptions {
     /// Keep wgpu's own bounds checks and loop bounds in every shader: slower, for tests and debugging.
     pub checked: bool,
+    /// Take the variants of each kernel that were found the fastest, if this adapter was tuned, or the same as on any
+    /// other. The bits of every result are the same either way.
+    pub tuning: UseTuning,
+}
+
+/// Whether what was tuned is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UseTuning {
+    /// If there is any.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// What a device is.
@@ -105,6 +120,52 @@ impl Device {
         }
     }
 
+    /// What this adapter takes for `call` without a tuning.
+    pub(crate) fn default_for(&self, call: &Call) -> Result<Candidate, RuntimeError> {
+        let runs = |variant: &Variant| self.refuses(variant).is_none();
+        select::preferred(call.kernel, &call.params, self.family(), &runs)
+            .ok_or_else(|| RuntimeError::Graph(format!("{} has no variant for this device", call.kernel.name)))
+    }
+
+    /// The variant that [`Device::prepare`] takes for `call`: what was tuned, else the default. None on the CPU device,
+    /// which runs no WGSL.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Graph`] if the kernel has no variant that this device can run.
+    pub fn chosen(&self, call: &Call) -> Result<Option<Candidate>, RuntimeError> {
+        let Kind::Gpu(device) = &self.0 else { return Ok(None) };
+        let tuned = device.tuned.as_ref().and_then(|tuned| tuned.chosen(call));
+        let able = tuned.filter(|(_, variant)| self.refuses(variant).is_none());
+        able.map_or_else(|| self.default_for(call), Ok).map(Some)
+    }
+
+    /// Whatever this adapter can run for `call`, the default first.
+    pub(crate) fn candidates(&self, call: &Call) -> Result<Vec<Candidate>, RuntimeError> {
+        let default = self.default_for(call)?;
+        let others = select::candidates(call.kernel).filter(|(kernel, variant)| {
+            let is_default = *kernel == default.0 && variant.name == default.1.name;
+            !is_default && (variant.fits)(&call.params) && self.refuses(variant).is_none()
+        });
+        Ok(std::iter::once(default).chain(others).collect())
+    }
+
+    /// Finds the fastest variant for each call of `graphs`, and saves what was found for every later
+    /// [`Device::prepare`] of this adapter. `progress` is told how many kernels and shapes are done, of how many, and what
+    /// is next. None on the CPU device, which has no variants.
+    ///
+    /// # Errors
+    /// Those of running the graphs, and [`RuntimeError::Kept`] if the result cannot be saved.
+    pub fn tune(
+        &self,
+        graphs: &[Graph],
+        options: TuneOptions,
+        progress: &mut dyn FnMut(usize, usize, &'static str),
+    ) -> Result<Option<Tuning>, RuntimeError> {
+        let Kind::Gpu(device) = &self.0 else { return Ok(None) };
+        graphs.iter().try_for_each(Graph::check)?;
+        tuner::tune(self, &device.report, graphs, options, progress).map(Some)
+    }
+
     /// Memory for `len` elements, all zero.
     ///
     /// # Errors
@@ -169,12 +230,8 @@ impl Device {
         graph: &Graph,
         external: &[(&tilegrad_kernels::Slice, &Memory)],
     ) -> Result<Plan, RuntimeError> {
-        let family = self.family();
-        let runs = |variant: &Variant| self.refuses(variant).is_none();
-        self.prepare_with(graph, external, &|call| {
-            crate::select::preferred(call.kernel, &call.params, family, &runs)
-                .ok_or_else(|| RuntimeError::Graph(format!("{} has no variant", call.kernel.name)))
-        })
+        let none = || RuntimeError::Graph("the CPU device has no variants".into());
+        self.prepare_with(graph, external, &|call| self.chosen(call)?.ok_or_else(none))
     }
 
     /// As [`Device::prepare`], with the variant of each call chosen by `choose`. The CPU device has no variants.
@@ -208,7 +265,7 @@ impl Device {
 }
 
 /// Chooses the variant of a call.
-pub type Choose<'a> = dyn Fn(&tilegrad_kernels::Call) -> Result<(&'static Kernel, &'static Variant), RuntimeError> + 'a;
+pub type Choose<'a> = dyn Fn(&Call) -> Result<Candidate, RuntimeError> + 'a;
 
 /// Memory of a device that outlives any plan. Cheap to clone; clones are the same memory.
 #[derive(Debug, Clone)]

@@ -73,6 +73,9 @@ pub enum RuntimeError {
         /// The driver's words.
         problem: String,
     },
+    /// What was tuned could not be saved.
+    #[error("what was tuned could not be saved: {0}; try another folder in TILEGRAD_CACHE_DIR")]
+    Kept(String),
     /// The graph cannot be run as it stands.
     #[error("the graph cannot run: {0}")]
     Graph(String),

@@ -12,10 +12,14 @@ mod gpu;
 mod graph;
 mod memory_plan;
 mod select;
+mod store;
+mod tuner;
 
 pub use choice::{AdapterReport, DeviceChoice, DeviceKind, INSTALL_HINT, Picked, pick};
-pub use device::{Device, DeviceInfo, DeviceOptions, Memory, Plan, Snapshot, adapters};
+pub use device::{Device, DeviceInfo, DeviceOptions, Memory, Plan, Snapshot, UseTuning, adapters};
 pub use error::RuntimeError;
 pub use graph::{Buffer, Graph, Node, Purpose};
 pub use memory_plan::MemoryUse;
-pub use select::{candidates, preferred};
+pub use select::{Candidate, candidates, preferred};
+pub use store::VARIABLE as CACHE_VARIABLE;
+pub use tuner::{Confirmed, GAIN, Outcome, Row, StepTimes, TuneOptions, Tuning, Verdict, tuned_for};

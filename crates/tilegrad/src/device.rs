@@ -1,8 +1,8 @@
-//! The option `--device`, and what is said about the device that it comes to.
+//! The options `--device`, `--checked` and `--tune`, and what is said about the device that it comes to.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use clap::builder::NonEmptyStringValueParser;
-use tilegrad_runtime::{Device, DeviceChoice, DeviceKind, DeviceOptions};
+use tilegrad_runtime::{Device, DeviceChoice, DeviceKind, DeviceOptions, UseTuning};
 
 /// Where the work is done.
 #[derive(Debug, Clone, Args)]
@@ -14,6 +14,20 @@ pub struct DeviceArgs {
     /// Keep wgpu's own bounds checks in every shader: slower, for finding bugs
     #[arg(long)]
     pub checked: bool,
+    /// auto takes the variant of each kernel that `tilegrad tune` found the fastest on this adapter, off the same as
+    /// everywhere; the results are the same, bit for bit
+    #[arg(long, value_name = "T", value_enum, default_value_t)]
+    pub tune: Tune,
+}
+
+/// Values of `--tune`.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum Tune {
+    /// What was tuned, if there is any
+    #[default]
+    Auto,
+    /// The defaults
+    Off,
 }
 
 impl DeviceArgs {
@@ -25,7 +39,16 @@ impl DeviceArgs {
     /// Opens the device.
     pub fn open(&self) -> anyhow::Result<Device> {
         let Ok(choice) = self.choice().parse::<DeviceChoice>();
-        Ok(Device::open(&choice, DeviceOptions { checked: self.checked })?)
+        Ok(Device::open(&choice, self.options())?)
+    }
+
+    /// How any device is opened.
+    pub fn options(&self) -> DeviceOptions {
+        let tuning = match self.tune {
+            Tune::Auto => UseTuning::Auto,
+            Tune::Off => UseTuning::Off,
+        };
+        DeviceOptions { checked: self.checked, tuning }
     }
 }
 

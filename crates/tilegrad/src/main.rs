@@ -45,8 +45,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Errors only; those of wgpu and naga come back as errors of the runtime, which say what to try.
-const LOG_FILTER: &str = "error,wgpu_core=off,wgpu_hal=off,naga=off";
+/// Errors, and warnings of the runtime; errors of wgpu and naga come back as errors of the runtime, which say what to try.
+const LOG_FILTER: &str = "error,tilegrad_runtime=warn,wgpu_core=off,wgpu_hal=off,naga=off";
 
 /// Help and version as clap prints them; everything else in one line.
 fn refuse(error: &clap::Error) -> ExitCode {

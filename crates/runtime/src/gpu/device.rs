@@ -2,9 +2,11 @@
 
 use super::faults::{Faults, one_line};
 use super::pipeline::Pipelines;
+use super::pipeline_cache::PipelineCache;
 use super::{GpuMemory, GpuPlan, GpuSnapshot, adapter};
 use crate::choice::AdapterReport;
-use crate::device::{Choose, DeviceInfo, DeviceOptions, Memory};
+use crate::device::{Choose, DeviceInfo, DeviceOptions, Memory, UseTuning};
+use crate::tuner::Tuned;
 use crate::{Graph, RuntimeError};
 use std::sync::{Arc, OnceLock};
 
@@ -22,6 +24,8 @@ pub struct Inner {
     pub faults: Faults,
     pub pipelines: Pipelines,
     pub checked: bool,
+    /// What was tuned on this adapter, if the user wants it.
+    pub tuned: Option<Tuned>,
     /// Why subgroups cannot be trusted, once it was tried.
     pub lanes: OnceLock<Option<String>>,
 }
@@ -61,9 +65,11 @@ impl GpuDevice {
             driver: format!("{}, {}", report.driver, report.backend),
             reason,
         };
-        let (checked, report, pipelines) = (options.checked, report.clone(), Pipelines::default());
+        let pipelines = Pipelines::new(PipelineCache::open(&device, report));
+        let (checked, report) = (options.checked, report.clone());
+        let tuned = (options.tuning == UseTuning::Auto).then(|| Tuned::load(&report));
         let lanes = OnceLock::new();
-        Ok(Self(Arc::new(Inner { info, report, device, queue, limits, faults, pipelines, checked, lanes })))
+        Ok(Self(Arc::new(Inner { info, report, device, queue, limits, faults, pipelines, checked, tuned, lanes })))
     }
 
     pub fn info(&self) -> &DeviceInfo {

@@ -6,6 +6,7 @@ mod faults;
 mod limits;
 mod memory;
 mod pipeline;
+mod pipeline_cache;
 mod plan;
 mod snapshot;
 mod subgroups;

@@ -1,6 +1,7 @@
 //! Pipelines: a kernel's WGSL with its constants in, compiled once per device.
 
 use super::faults::refusal;
+use super::pipeline_cache::PipelineCache;
 use crate::RuntimeError;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -26,10 +27,18 @@ pub struct Pipeline {
 pub type Wanted<'a> = (&'static Kernel, &'static Variant, &'a [u32]);
 
 /// All pipelines of a device so far.
-#[derive(Debug, Default)]
-pub struct Pipelines(Mutex<HashMap<Key, Arc<Pipeline>>>);
+#[derive(Debug)]
+pub struct Pipelines {
+    compiled: Mutex<HashMap<Key, Arc<Pipeline>>>,
+    kept: Option<PipelineCache>,
+}
 
 impl Pipelines {
+    /// None yet, but for what earlier runs left with the driver.
+    pub fn new(kept: Option<PipelineCache>) -> Self {
+        Self { compiled: Mutex::default(), kept }
+    }
+
     /// The pipelines for all of `wanted`; missing ones are compiled in parallel.
     pub fn get(
         &self,
@@ -40,8 +49,13 @@ impl Pipelines {
     ) -> Result<Vec<Arc<Pipeline>>, RuntimeError> {
         let mut missing: HashMap<Key, Wanted<'_>> = wanted.iter().map(|wanted| (key(wanted), *wanted)).collect();
         missing.retain(|key, _| !self.lock().contains_key(key));
-        let compile = |(key, wanted)| compile(device, name, checked, wanted).map(|pipeline| (key, Arc::new(pipeline)));
+        let cache = self.kept.as_ref().map(PipelineCache::cache);
+        let compile =
+            |(key, wanted)| compile(device, name, checked, cache, wanted).map(|pipeline| (key, Arc::new(pipeline)));
         let compiled = missing.into_par_iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+        if let Some(kept) = self.kept.as_ref().filter(|_| !compiled.is_empty()) {
+            kept.compiled();
+        }
         let mut all = self.lock();
         all.extend(compiled);
         let found = wanted.iter().map(|wanted| all.get(&key(wanted)).cloned());
@@ -49,7 +63,7 @@ impl Pipelines {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Pipeline>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,6 +75,7 @@ fn compile(
     device: &wgpu::Device,
     name: &str,
     checked: bool,
+    cache: Option<&wgpu::PipelineCache>,
     (kernel, variant, params): Wanted<'_>,
 ) -> Result<Pipeline, RuntimeError> {
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -83,7 +98,7 @@ fn compile(
             constants: &constants,
             zero_initialize_workgroup_memory: checked,
         },
-        cache: None,
+        cache,
     });
     // Guards pop in the reverse order in which they were pushed.
     let errors = [pollster::block_on(internal.pop()), pollster::block_on(scope.pop())];

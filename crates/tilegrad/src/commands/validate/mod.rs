@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use sweep::{Findings, Job, sweep};
 use tilegrad_kernels::{KERNELS, Kernel};
-use tilegrad_runtime::{AdapterReport, Device, DeviceOptions, INSTALL_HINT, adapters};
+use tilegrad_runtime::{AdapterReport, Device, INSTALL_HINT, adapters};
 
 /// Prove a device: every kernel against the CPU reference, ten training steps against PyTorch
 ///
@@ -130,7 +130,7 @@ fn all_adapters(args: &ValidateArgs, job: &Job) -> Result<Vec<Findings>> {
     }
     let mut all = Vec::new();
     for (at, report) in reports.iter().enumerate() {
-        let findings = match Device::open_at(at, DeviceOptions { checked: args.device.checked }) {
+        let findings = match Device::open_at(at, args.device.options()) {
             Ok(device) => begin(args, &device, job),
             Err(error) => unopened(report, &error.to_string()),
         };
