@@ -1,9 +1,9 @@
 // Convolution with bias, optional ReLU and a max pool of 2x2, for images of few channels: four filters to a load, one
-// channel.
-// ky, kx number the taps of the kernel, c the channels; a thread makes 4 * VECTORS channels of the maxima of PIXELS
-// pixels, every four of which are a window of the pool. LANES_N neighbouring threads lie along the filters, the next
-// ones further along the windows of all images.
-// Windows and filters beyond the edge repeat the last ones and are not stored, so no load needs a branch.
+// channel, in blocks of 4x4 that need no arrays: some compilers keep arrays in memory.
+// ky, kx number the taps of the kernel, c the channels; a thread makes 8 filters of 2 maxima. The four pixels under a
+// maximum are the rows of its blocks. LANES_N neighbouring threads lie along the filters, the next ones further along
+// the maxima of all images.
+// Maxima and filters beyond the edge repeat the last ones and are not stored, so no load needs a branch.
 // Rust: crates/kernels/src/conv2d_pool_first.rs
 
 override batch: u32;
@@ -22,11 +22,7 @@ override filters: u32;
 override relu: u32;
 
 const WORKGROUP: u32 = 8u;
-const LANES_N: u32 = 1u;
-const PIXELS: u32 = 8u;
-const VECTORS: u32 = 4u;
-const TILE_VECTORS: u32 = LANES_N * VECTORS;
-const TILE_PIXELS: u32 = WORKGROUP / LANES_N * PIXELS;
+const LANES_N: u32 = 4u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
@@ -34,88 +30,122 @@ const TILE_PIXELS: u32 = WORKGROUP / LANES_N * PIXELS;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [batch, out_height/2, out_width/2, filters]
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4]
 
+// The windows of four pixels; what lies before the image wraps around to huge positions, so that one comparison finds
+// padding on either side.
+struct Windows {
+    row: vec4u,
+    column: vec4u,
+    start: vec4u,
+}
+
+fn windows_of(maximum0: u32) -> Windows {
+    let pool_width = out_width / 2u;
+    let pool_height = out_height / 2u;
+    let maximum = min(maximum0, batch * pool_height * pool_width - 1u);
+    let oy = vec4u(0u, 0u, 1u, 1u) + maximum / pool_width % pool_height * 2u;
+    let ox = vec4u(0u, 1u, 0u, 1u) + maximum % pool_width * 2u;
+    let row = oy * stride_height - pad_top;
+    let column = ox * stride_width - pad_left;
+    return Windows(row, column, (row + maximum / (pool_width * pool_height) * height) * width + column);
+}
+
+// What one tap of the kernel meets in four windows: pixels of the images, and whether there are any.
+struct Tap {
+    pixel: vec4u,
+    inside: vec4<bool>,
+}
+
+fn tap_of(windows: Windows, ky: u32, kx: u32) -> Tap {
+    // A constant, so that most layers check nothing.
+    let padded = pad_top > 0u || pad_left > 0u || (out_height - 1u) * stride_height + kernel_height > height
+        || (out_width - 1u) * stride_width + kernel_width > width;
+    let inside = vec4<bool>(!padded) | (windows.row + ky < vec4u(height)) & (windows.column + kx < vec4u(width));
+    return Tap(select(vec4u(), windows.start + ky * width + kx, inside), inside);
+}
+
+// One channel of four pixels.
+fn values_of(tap: Tap, c: u32) -> vec4f {
+    let at = select(vec4u(), tap.pixel * channels + c, tap.inside);
+    return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), tap.inside);
+}
+
+fn fold_block(sums: mat4x4f, values: vec4f, weights: vec4f) -> mat4x4f {
+    return mat4x4f(
+        sums[0] + values.x * weights,
+        sums[1] + values.y * weights,
+        sums[2] + values.z * weights,
+        sums[3] + values.w * weights,
+    );
+}
+
+// The best pixels so far, and their places in the window.
+struct Best {
+    z: vec4f,
+    place: vec4u,
+}
+
+fn better(best: Best, z: vec4f, place: u32) -> Best {
+    return Best(select(best.z, z, z > best.z), select(best.place, vec4u(place), z > best.z));
+}
+
+fn store_block(maximum: u32, vector: u32, sums: mat4x4f) {
+    if maximum >= batch * (out_height / 2u) * (out_width / 2u) || vector >= filters / 4u {
+        return;
+    }
+    let biases = bias[vector];
+    var best = Best(sums[0] + biases, vec4u());
+    best = better(best, sums[1] + biases, 1u);
+    best = better(best, sums[2] + biases, 2u);
+    best = better(best, sums[3] + biases, 3u);
+    if relu == 1u {
+        best = Best(max(best.z, vec4f()), select(best.place, vec4u(4u), best.z <= vec4f()));
+    }
+    let at = maximum * (filters / 4u) + vector;
+    y[at] = best.z;
+    winner[at] = best.place.x | best.place.y << 8u | best.place.z << 16u | best.place.w << 24u;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let filter_vectors = filters / 4u;
-    let pool_height = out_height / 2u;
-    let pool_width = out_width / 2u;
-    let maxima = batch * pool_height * pool_width;
-    // Whether any window reaches beyond its image; a constant, so that most layers check nothing.
-    let padded = pad_top > 0u || pad_left > 0u || (out_height - 1u) * stride_height + kernel_height > height
-        || (out_width - 1u) * stride_width + kernel_width > width;
-
-    let tiles_n = (filter_vectors + TILE_VECTORS - 1u) / TILE_VECTORS;
+    let tiles_n = (filters / 4u + 2u * LANES_N - 1u) / (2u * LANES_N);
     let tile = group.y * groups.x + group.x;
-    let vector0 = tile % tiles_n * TILE_VECTORS + lane % LANES_N;
-    let pixel0 = tile / tiles_n * TILE_PIXELS + lane / LANES_N * PIXELS;
+    let vector0 = tile % tiles_n * 2u * LANES_N + lane % LANES_N;
+    let vector1 = vector0 + LANES_N;
+    let left = min(vector0, filters / 4u - 1u);
+    let right = min(vector1, filters / 4u - 1u);
+    let maximum0 = (tile / tiles_n * (WORKGROUP / LANES_N) + lane / LANES_N) * 2u;
+    let maximum1 = maximum0 + 1u;
+    let top = windows_of(maximum0);
+    let bottom = windows_of(maximum1);
 
-    // Positions before the image wrap around to huge ones, so one comparison finds padding on either side.
-    var row0: array<u32, PIXELS>;
-    var column0: array<u32, PIXELS>;
-    var first: array<u32, PIXELS>;
-    for (var i = 0u; i < PIXELS; i++) {
-        let pixel = pixel0 + i;
-        let maximum = min(pixel / 4u, maxima - 1u);
-        let oy = maximum / pool_width % pool_height * 2u + pixel % 4u / 2u;
-        let ox = maximum % pool_width * 2u + pixel % 2u;
-        row0[i] = oy * stride_height - pad_top;
-        column0[i] = ox * stride_width - pad_left;
-        first[i] = (maximum / (pool_width * pool_height) * height + row0[i]) * width + column0[i];
-    }
-    var vector: array<u32, VECTORS>;
-    for (var j = 0u; j < VECTORS; j++) {
-        vector[j] = min(vector0 + j * LANES_N, filter_vectors - 1u);
-    }
-
-    var sum: array<array<vec4f, VECTORS>, PIXELS>;
+    var top_left = mat4x4f();
+    var top_right = mat4x4f();
+    var bottom_left = mat4x4f();
+    var bottom_right = mat4x4f();
     for (var ky = 0u; ky < kernel_height; ky++) {
         for (var kx = 0u; kx < kernel_width; kx++) {
-            var at: array<u32, PIXELS>;
-            var inside: array<bool, PIXELS>;
-            for (var i = 0u; i < PIXELS; i++) {
-                inside[i] = !padded || (row0[i] + ky < height && column0[i] + kx < width);
-                at[i] = select(0u, first[i] + ky * width + kx, inside[i]) * channels;
-            }
-            let tap = (ky * kernel_width + kx) * channels * filter_vectors;
+            let top_tap = tap_of(top, ky, kx);
+            let bottom_tap = tap_of(bottom, ky, kx);
+            let start = (ky * kernel_width + kx) * channels;
             for (var c = 0u; c < channels; c++) {
-                var weights: array<vec4f, VECTORS>;
-                for (var j = 0u; j < VECTORS; j++) {
-                    weights[j] = weight[tap + c * filter_vectors + vector[j]];
-                }
-                for (var i = 0u; i < PIXELS; i++) {
-                    let value = select(0.0, x[at[i] + c], inside[i]);
-                    for (var j = 0u; j < VECTORS; j++) {
-                        sum[i][j] += value * weights[j];
-                    }
-                }
+                let weights_left = weight[(start + c) * (filters / 4u) + left];
+                let weights_right = weight[(start + c) * (filters / 4u) + right];
+                let values_top = values_of(top_tap, c);
+                top_left = fold_block(top_left, values_top, weights_left);
+                top_right = fold_block(top_right, values_top, weights_right);
+                let values_bottom = values_of(bottom_tap, c);
+                bottom_left = fold_block(bottom_left, values_bottom, weights_left);
+                bottom_right = fold_block(bottom_right, values_bottom, weights_right);
             }
         }
     }
 
-    for (var j = 0u; j < VECTORS; j++) {
-        let biases = bias[vector[j]];
-        for (var i = 0u; i < PIXELS; i += 4u) {
-            var best = sum[i][j] + biases;
-            var place = vec4u();
-            for (var q = 1u; q < 4u; q++) {
-                let z = sum[i + q][j] + biases;
-                place = select(place, vec4u(q), z > best);
-                best = select(best, z, z > best);
-            }
-            if relu == 1u {
-                place = select(place, vec4u(4u), best <= vec4f());
-                best = max(best, vec4f());
-            }
-            let maximum = (pixel0 + i) / 4u;
-            if maximum < maxima && vector0 + j * LANES_N < filter_vectors {
-                let out = maximum * filter_vectors + vector[j];
-                y[out] = best;
-                winner[out] = place.x | place.y << 8u | place.z << 16u | place.w << 24u;
-            }
-        }
-    }
+    store_block(maximum0, vector0, top_left);
+    store_block(maximum0, vector1, top_right);
+    store_block(maximum1, vector0, bottom_left);
+    store_block(maximum1, vector1, bottom_right);
 }

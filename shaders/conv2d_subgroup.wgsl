@@ -1,7 +1,7 @@
 // Convolution with bias, optionally followed by a ReLU: an implicit matrix product in registers alone, in which the
 // lanes of a subgroup load different pixels and hand them to each other.
 // ky, kx number the taps of the kernel, c the channels in fours; a subgroup of LANES_N threads makes PIXELS x (4 *
-// VECTORS * LANES) elements of y, its lanes lie along the filters.
+// VECTORS * LANES_N) elements of y, its lanes lie along the filters.
 // Pixels and filters beyond the edge repeat the last ones and are not stored, so no load needs a branch.
 // Rust: crates/kernels/src/conv2d_subgroup.rs
 

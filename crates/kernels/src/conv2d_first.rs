@@ -2,39 +2,19 @@
 //!
 //! # Formula, Shapes, Errors
 //! Those of [`conv2d`], whose alternative it is, for filters that four divides: the same bindings and params, and
-//! every output is folded in the same order.
+//! every sum is folded in the same order.
 //!
 //! # Dispatch
-//! One thread per `PIXELS × 4·VECTORS` tile of the matrix `y [batch·out_height·out_width, filters]`; `LANES_N`
-//! neighbours along the filters, the next ones along the pixels.
+//! One thread per 8 pixels × 8 filters, `LANES_N` neighbours along the filters, the next ones along the pixels of
+//! all images.
 //!
 //! # Source
-//! As [`conv2d_vec4`](crate::conv2d_vec4). A sum is so short that drivers unroll its loops.
+//! That of [`conv2d_vec4`](crate::conv2d_vec4).
 
 use crate::contract::prelude::*;
 use crate::conv2d::{self, Params};
-use crate::conv2d_vec4::{pixels, threads};
+use crate::conv2d_vec4::{pixels, threads, tile};
 use crate::convolution::Convolution;
-
-/// A tile that fits filters enough for all lanes.
-macro_rules! tile {
-    ($name:literal, $family:ident, $workgroup:literal, $lanes_n:literal, $pixels:literal, $vectors:literal) => {
-        Variant {
-            name: $name,
-            workgroup: [$workgroup, 1, 1],
-            constants: crate::conv2d_vec4::constants!($workgroup, $lanes_n, $pixels, $vectors),
-            family: Family::$family,
-            subgroup: None,
-            fits: |words| {
-                crate::conv2d_first::divides(words)
-                    && (Family::$family == Family::Any
-                        || crate::conv2d_vec4::fills(words, $lanes_n * $vectors, 8 / $lanes_n * $pixels))
-            },
-        }
-    };
-}
-
-pub(crate) use tile;
 
 /// The kernel.
 pub static KERNEL: Kernel = Kernel {
@@ -45,10 +25,11 @@ pub static KERNEL: Kernel = Kernel {
     params: conv2d::KERNEL.params,
     threads: |words, tile| threads(words, tile, pixels(words)),
     variants: &[
-        tile!("4x32, 1 lane", BarrierFree, 8, 1, 4, 8),
-        tile!("8x16, 1 lane", BarrierFree, 8, 1, 8, 4),
-        tile!("8x4, 1 lane", BarrierFree, 8, 1, 8, 1),
-        tile!("4x4 of 64 threads", Any, 64, 8, 4, 1),
+        tile!("8x8, 8 lanes", BarrierFree, 8, 8, divides),
+        tile!("8x8, 2 lanes", BarrierFree, 8, 2, divides),
+        tile!("8x8, 1 lane", BarrierFree, 8, 1, divides),
+        tile!("8x8 of 64 threads, 8 lanes", Any, 64, 8, divides),
+        tile!("8x8 of 64 threads, 1 lane", Any, 64, 1, divides),
     ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
@@ -58,10 +39,12 @@ pub static KERNEL: Kernel = Kernel {
     cases: || conv2d::cases_of(&KERNEL),
 };
 
-/// The convolution of a batch of images; a graph usually calls [`conv2d`] and lets the plan choose.
+/// The convolution of a batch of images.
+///
+/// A graph usually calls [`conv2d`] and lets the plan choose.
 ///
 /// # Errors
-/// Those of [`conv2d::call`], and filters that four does not divide.
+/// Those of [`conv2d::call`].
 pub fn call(io: conv2d::Io, shape: Convolution, relu: bool) -> Result<Call, ShapeError> {
     conv2d::call_of(&KERNEL, io.into_slices(), shape, relu)
 }

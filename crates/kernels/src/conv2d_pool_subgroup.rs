@@ -1,13 +1,13 @@
-//! Convolution with bias, optional ReLU and a max pool of 2×2 as an implicit matrix product in registers, in which the
-//! lanes of a subgroup load different pixels and hand them to each other.
+//! Convolution with bias, optional ReLU and a max pool of 2×2 as an implicit matrix product in registers, in which
+//! the lanes of a subgroup load different pixels and hand them to each other.
 //!
 //! # Formula, Shapes, Errors
-//! Those of [`conv2d_pool`], whose alternative it is, for channels that four divides: the same bindings and params, and
-//! every sum is folded in the same order.
+//! Those of [`conv2d_pool`], whose alternative it is, for channels that four divides: the same bindings and params,
+//! and every sum is folded in the same order.
 //!
 //! # Dispatch
-//! One subgroup per `PIXELS × 4·VECTORS·LANES_N` outputs in front of the pool, every four pixels of which are a window of
-//! it, its lanes along the filters. Pixels that no window holds are not made.
+//! One subgroup per `PIXELS × 4·VECTORS·LANES_N` outputs in front of the pool, every four pixels of which are a
+//! window of it, its lanes along the filters. Pixels that no window holds are not made.
 //!
 //! # Source
 //! That of [`conv2d_subgroup`](crate::conv2d_subgroup).
@@ -15,8 +15,7 @@
 use crate::contract::prelude::*;
 use crate::conv2d_pool;
 use crate::conv2d_pool_vec4::pooled_pixels;
-use crate::conv2d_subgroup::tile;
-use crate::conv2d_vec4::threads;
+use crate::conv2d_subgroup::{threads, tile};
 use crate::convolution::Convolution;
 
 /// The kernel.
@@ -28,11 +27,8 @@ pub static KERNEL: Kernel = Kernel {
     params: conv2d_pool::KERNEL.params,
     threads: |words, tile| threads(words, tile, pooled_pixels(words)),
     variants: &[
-        tile!("16x64 of 8 lanes", 8, 16, 2),
-        tile!("16x32 of 8 lanes", 8, 16, 1),
-        tile!("16x64 of 4 lanes", 4, 16, 4),
-        tile!("16x32 of 4 lanes", 4, 16, 2),
-        tile!("16x16 of 4 lanes", 4, 16, 1),
+        tile!("16x64 of 8 lanes", 16, 2),
+        tile!("16x32 of 8 lanes", 16, 1),
     ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
@@ -42,11 +38,12 @@ pub static KERNEL: Kernel = Kernel {
     cases: || conv2d_pool::cases_of(&KERNEL),
 };
 
-/// The convolution of a batch of images and the maxima of its outputs; a graph usually calls [`conv2d_pool`] and lets the
-/// plan choose.
+/// The convolution of a batch of images and the maxima of its outputs.
+///
+/// A graph usually calls [`conv2d_pool`] and lets the plan choose.
 ///
 /// # Errors
-/// Those of [`conv2d_pool::call`], and channels that four does not divide.
+/// Those of [`conv2d_pool::call`].
 pub fn call(io: conv2d_pool::Io, shape: Convolution, relu: bool) -> Result<Call, ShapeError> {
     conv2d_pool::call_of(&KERNEL, io.into_slices(), shape, relu)
 }

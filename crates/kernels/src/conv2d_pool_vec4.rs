@@ -1,21 +1,21 @@
-//! Convolution with bias, optional ReLU and a max pool of 2×2 as an implicit matrix product in registers alone, four
-//! elements to a load.
+//! Convolution with bias, optional ReLU and a max pool of 2×2 as an implicit matrix product in registers alone,
+//! four elements to a load.
 //!
 //! # Formula, Shapes, Errors
-//! Those of [`conv2d_pool`], whose alternative it is, for channels that four divides: the same bindings and params, and
-//! every sum is folded in the same order.
+//! Those of [`conv2d_pool`], whose alternative it is, for channels that four divides: the same bindings and params,
+//! and every sum is folded in the same order.
 //!
 //! # Dispatch
-//! One thread per `PIXELS × 4·VECTORS` outputs in front of the pool, every four pixels of which are a window of it;
-//! `LANES_N` neighbours along the filters, the next ones along the windows. Pixels that no window holds are not made.
+//! One thread per 8 filters of 2 maxima, `LANES_N` neighbours along the filters, the next ones along the maxima of
+//! all images. Pixels that no window of the pool holds are not made.
 //!
 //! # Source
 //! That of [`conv2d_vec4`](crate::conv2d_vec4).
 
 use crate::contract::prelude::*;
-use crate::conv2d_pool;
 use crate::conv2d::Params;
-use crate::conv2d_vec4::{threads, tile, tile64};
+use crate::conv2d_pool;
+use crate::conv2d_vec4::{divides, threads, tile};
 use crate::convolution::Convolution;
 
 /// The kernel.
@@ -27,12 +27,11 @@ pub static KERNEL: Kernel = Kernel {
     params: conv2d_pool::KERNEL.params,
     threads: |words, tile| threads(words, tile, pooled_pixels(words)),
     variants: &[
-        tile!("16x16, 4 lanes", 4, 16, 4),
-        tile!("16x16, 1 lane", 1, 16, 4),
-        tile!("4x16, 1 lane", 1, 4, 4),
-        tile!("8x8, 2 lanes", 2, 8, 2),
-        tile!("8x4, 1 lane", 1, 8, 1),
-        tile64!("4x4 of 64 threads", 8, 4, 1),
+        tile!("8x8, 8 lanes", BarrierFree, 8, 8, divides),
+        tile!("8x8, 2 lanes", BarrierFree, 8, 2, divides),
+        tile!("8x8, 1 lane", BarrierFree, 8, 1, divides),
+        tile!("8x8 of 64 threads, 8 lanes", Any, 64, 8, divides),
+        tile!("8x8 of 64 threads, 1 lane", Any, 64, 1, divides),
     ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
@@ -42,11 +41,12 @@ pub static KERNEL: Kernel = Kernel {
     cases: || conv2d_pool::cases_of(&KERNEL),
 };
 
-/// The convolution of a batch of images and the maxima of its outputs; a graph usually calls [`conv2d_pool`] and lets the
-/// plan choose.
+/// The convolution of a batch of images and the maxima of its outputs.
+///
+/// A graph usually calls [`conv2d_pool`] and lets the plan choose.
 ///
 /// # Errors
-/// Those of [`conv2d_pool::call`], and channels that four does not divide.
+/// Those of [`conv2d_pool::call`].
 pub fn call(io: conv2d_pool::Io, shape: Convolution, relu: bool) -> Result<Call, ShapeError> {
     conv2d_pool::call_of(&KERNEL, io.into_slices(), shape, relu)
 }

@@ -1,35 +1,33 @@
-//! Convolution with bias and optional ReLU as an implicit matrix product in registers, in which the lanes of a subgroup
-//! load different pixels and hand them to each other.
+//! Convolution with bias and optional ReLU as an implicit matrix product in registers, in which the lanes of a
+//! subgroup load different pixels and hand them to each other.
 //!
 //! # Formula, Shapes, Errors
 //! Those of [`conv2d`], whose alternative it is, for channels and filters that four divides: the same bindings and
-//! params, and every output is folded in the same order.
+//! params, and every sum is folded in the same order.
 //!
 //! # Dispatch
-//! One subgroup per `PIXELS × 4·VECTORS·LANES_N` tile of the matrix `y [batch·out_height·out_width, filters]`, its lanes
-//! along the filters.
+//! One subgroup per `PIXELS × 4·VECTORS·LANES_N` tile of the matrix `y [batch·out_height·out_width, filters]`, its
+//! lanes along the filters.
 //!
 //! # Source
-//! On adapters that emulate lanes a load costs far more than a multiply-add, but `subgroupShuffle` from a lane whose
-//! number is a constant is one instruction; see docs/performance.md.
+//! On adapters that emulate lanes a load costs far more than a multiply-add, but `subgroupShuffle` from a lane
+//! whose number is a constant is one instruction; see docs/performance.md.
 
 use crate::contract::prelude::*;
 use crate::conv2d;
-use crate::conv2d_vec4::{pixels, threads};
+use crate::conv2d_vec4::{pixels, whole_tiles};
 use crate::convolution::Convolution;
 
-/// A tile for adapters whose subgroups all have `lanes` lanes.
+/// A tile for adapters whose subgroups all have eight lanes.
 macro_rules! tile {
-    ($name:literal, $lanes:literal, $pixels:literal, $vectors:literal) => {
+    ($name:literal, $pixels:literal, $vectors:literal) => {
         Variant {
             name: $name,
-            workgroup: [$lanes, 1, 1],
-            constants: crate::conv2d_vec4::constants!($lanes, $lanes, $pixels, $vectors),
+            workgroup: [8, 1, 1],
+            constants: &[("WORKGROUP", 8), ("LANES_N", 8), ("PIXELS", $pixels), ("VECTORS", $vectors)],
             family: Family::BarrierFree,
-            subgroup: Some($lanes),
-            fits: |words| {
-                crate::conv2d_vec4::divides(words) && crate::conv2d_vec4::fills(words, $lanes * $vectors, $pixels)
-            },
+            subgroup: Some(8),
+            fits: |words| crate::conv2d_vec4::divides(words) && crate::conv2d_vec4::fills(words, 8 * $vectors),
         }
     };
 }
@@ -45,11 +43,8 @@ pub static KERNEL: Kernel = Kernel {
     params: conv2d::KERNEL.params,
     threads: |words, tile| threads(words, tile, pixels(words)),
     variants: &[
-        tile!("16x64 of 8 lanes", 8, 16, 2),
-        tile!("16x32 of 8 lanes", 8, 16, 1),
-        tile!("16x64 of 4 lanes", 4, 16, 4),
-        tile!("16x32 of 4 lanes", 4, 16, 2),
-        tile!("16x16 of 4 lanes", 4, 16, 1),
+        tile!("16x64 of 8 lanes", 16, 2),
+        tile!("16x32 of 8 lanes", 16, 1),
     ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
@@ -59,10 +54,18 @@ pub static KERNEL: Kernel = Kernel {
     cases: || conv2d::cases_of(&KERNEL),
 };
 
-/// The convolution of a batch of images; a graph usually calls [`conv2d`] and lets the plan choose.
+/// The convolution of a batch of images.
+///
+/// A graph usually calls [`conv2d`] and lets the plan choose.
 ///
 /// # Errors
-/// Those of [`conv2d::call`], and channels and filters that four does not divide.
+/// Those of [`conv2d::call`].
 pub fn call(io: conv2d::Io, shape: Convolution, relu: bool) -> Result<Call, ShapeError> {
     conv2d::call_of(&KERNEL, io.into_slices(), shape, relu)
+}
+
+/// One workgroup of a subgroup's lanes per tile.
+pub(crate) fn threads(words: &[u32], tile: Tile, pixels: u64) -> Threads {
+    let lanes = tile.get("LANES_N");
+    whole_tiles(words, lanes, lanes * tile.get("VECTORS"), pixels.div_ceil(tile.get("PIXELS")))
 }

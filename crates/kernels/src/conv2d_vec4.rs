@@ -1,61 +1,38 @@
-//! Convolution with bias and optional ReLU as an implicit matrix product in registers alone, four elements to a load.
+//! Convolution with bias and optional ReLU as an implicit matrix product in registers alone, four elements to a
+//! load.
 //!
 //! # Formula, Shapes, Errors
 //! Those of [`conv2d`], whose alternative it is, for channels and filters that four divides: the same bindings and
-//! params, and every output is folded in the same order.
+//! params, and every sum is folded in the same order.
 //!
 //! # Dispatch
-//! One thread per `PIXELS × 4·VECTORS` tile of the matrix `y [batch·out_height·out_width, filters]`; `LANES_N`
-//! neighbours along the filters, the next ones along the pixels.
+//! One thread per 8 pixels × 8 filters, `LANES_N` neighbours along the filters, the next ones along the pixels of
+//! all images.
 //!
 //! # Source
 //! On adapters that emulate lanes a load costs far more than a multiply-add, and one of four elements little more
-//! than one of one; see docs/performance.md. The implicit matrix product is that of Chetlur et al., "cuDNN: Efficient
-//! Primitives for Deep Learning" (2014).
+//! than one of one; see docs/performance.md. The implicit matrix product is that of Chetlur et al., "cuDNN:
+//! Efficient Primitives for Deep Learning" (2014).
 
 use crate::contract::prelude::*;
 use crate::conv2d::{self, Params};
 use crate::convolution::Convolution;
 
-/// Tile constants of the kernels that make tiles of pixels and filters.
-macro_rules! constants {
-    ($workgroup:literal, $lanes_n:literal, $pixels:literal, $vectors:literal) => {
-        &[("WORKGROUP", $workgroup), ("LANES_N", $lanes_n), ("PIXELS", $pixels), ("VECTORS", $vectors)]
-    };
-}
-
-/// Tiles for software adapters that fit filters enough for all lanes.
+/// A tile of 8 pixels × 8 filters per thread, for filters enough for all lanes or for one lane.
 macro_rules! tile {
-    ($name:literal, $lanes_n:literal, $pixels:literal, $vectors:literal) => {
+    ($name:literal, $family:ident, $workgroup:literal, $lanes_n:literal, $suits:path) => {
         Variant {
             name: $name,
-            workgroup: [8, 1, 1],
-            constants: crate::conv2d_vec4::constants!(8, $lanes_n, $pixels, $vectors),
-            family: Family::BarrierFree,
+            workgroup: [$workgroup, 1, 1],
+            constants: &[("WORKGROUP", $workgroup), ("LANES_N", $lanes_n)],
+            family: Family::$family,
             subgroup: None,
-            fits: |words| {
-                crate::conv2d_vec4::divides(words)
-                    && crate::conv2d_vec4::fills(words, $lanes_n * $vectors, 8 / $lanes_n * $pixels)
-            },
+            fits: |words| $suits(words) && ($lanes_n == 1 || crate::conv2d_vec4::fills(words, 2 * $lanes_n)),
         }
     };
 }
 
-/// A small tile that is good everywhere, and fits all shapes that four divides.
-macro_rules! tile64 {
-    ($name:literal, $lanes_n:literal, $pixels:literal, $vectors:literal) => {
-        Variant {
-            name: $name,
-            workgroup: [64, 1, 1],
-            constants: crate::conv2d_vec4::constants!(64, $lanes_n, $pixels, $vectors),
-            family: Family::Any,
-            subgroup: None,
-            fits: crate::conv2d_vec4::divides,
-        }
-    };
-}
-
-pub(crate) use {constants, tile, tile64};
+pub(crate) use tile;
 
 /// The kernel.
 pub static KERNEL: Kernel = Kernel {
@@ -66,12 +43,11 @@ pub static KERNEL: Kernel = Kernel {
     params: conv2d::KERNEL.params,
     threads: |words, tile| threads(words, tile, pixels(words)),
     variants: &[
-        tile!("16x16, 4 lanes", 4, 16, 4),
-        tile!("16x16, 1 lane", 1, 16, 4),
-        tile!("4x16, 1 lane", 1, 4, 4),
-        tile!("8x8, 2 lanes", 2, 8, 2),
-        tile!("8x4, 1 lane", 1, 8, 1),
-        tile64!("4x4 of 64 threads", 8, 4, 1),
+        tile!("8x8, 8 lanes", BarrierFree, 8, 8, divides),
+        tile!("8x8, 2 lanes", BarrierFree, 8, 2, divides),
+        tile!("8x8, 1 lane", BarrierFree, 8, 1, divides),
+        tile!("8x8 of 64 threads, 8 lanes", Any, 64, 8, divides),
+        tile!("8x8 of 64 threads, 1 lane", Any, 64, 1, divides),
     ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
@@ -81,10 +57,12 @@ pub static KERNEL: Kernel = Kernel {
     cases: || conv2d::cases_of(&KERNEL),
 };
 
-/// The convolution of a batch of images; a graph usually calls [`conv2d`] and lets the plan choose.
+/// The convolution of a batch of images.
+///
+/// A graph usually calls [`conv2d`] and lets the plan choose.
 ///
 /// # Errors
-/// Those of [`conv2d::call`], and channels and filters that four does not divide.
+/// Those of [`conv2d::call`].
 pub fn call(io: conv2d::Io, shape: Convolution, relu: bool) -> Result<Call, ShapeError> {
     conv2d::call_of(&KERNEL, io.into_slices(), shape, relu)
 }
@@ -95,12 +73,10 @@ pub(crate) fn divides(words: &[u32]) -> bool {
     p.channels.is_multiple_of(4) && p.filters.is_multiple_of(4)
 }
 
-/// Whether there are filters for `vectors` vectors, without too many beyond the edge, and pixels for a few workgroups of
-/// `pixels` each.
-pub(crate) fn fills(words: &[u32], vectors: u32, pixels: u32) -> bool {
+/// Whether tiles of `vectors` vectors of filters have few beyond the edge.
+pub(crate) fn fills(words: &[u32], vectors: u32) -> bool {
     let wanted = Params::from_words(words).filters / 4;
-    let made = wanted.next_multiple_of(vectors);
-    wanted >= vectors && made - wanted <= wanted / 4 && self::pixels(words) >= 2 * u64::from(pixels)
+    wanted >= vectors && wanted.next_multiple_of(vectors) - wanted <= wanted / 4
 }
 
 /// Pixels of all outputs of a batch.
@@ -109,10 +85,14 @@ pub(crate) fn pixels(words: &[u32]) -> u64 {
     [p.batch, p.out_height, p.out_width].iter().map(|&dim| u64::from(dim)).product()
 }
 
-/// Whole workgroups that make tiles of `pixels` pixels and of all filters.
+/// Whole workgroups that make tiles of 8 pixels × 8 filters per thread.
 pub(crate) fn threads(words: &[u32], tile: Tile, pixels: u64) -> Threads {
     let (workgroup, lanes_n) = (tile.get("WORKGROUP"), tile.get("LANES_N"));
-    let vectors = u64::from(Params::from_words(words).filters / 4);
-    let tiles_n = vectors.div_ceil(lanes_n * tile.get("VECTORS"));
-    Threads::Line(tiles_n * pixels.div_ceil(workgroup / lanes_n * tile.get("PIXELS")) * workgroup)
+    whole_tiles(words, workgroup, 2 * lanes_n, pixels.div_ceil(workgroup / lanes_n * 8))
+}
+
+/// Whole workgroups, each of which makes one of `tiles_m` tiles of pixels, and filters of `vectors` vectors.
+pub(crate) fn whole_tiles(words: &[u32], workgroup: u64, vectors: u64, tiles_m: u64) -> Threads {
+    let tiles_n = u64::from(Params::from_words(words).filters / 4).div_ceil(vectors);
+    Threads::Line(tiles_n * tiles_m * workgroup)
 }

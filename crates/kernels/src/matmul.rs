@@ -114,7 +114,7 @@ pub static KERNEL: Kernel = Kernel {
         tile!("8x1", [8, 1, 1], 8, 1, BarrierFree),
         tile!("4x1 of 8x8 threads", [8, 8, 1], 4, 1, Any),
     ],
-    alternatives: &[&crate::matmul_vec4::KERNEL, &crate::matmul_shared::KERNEL],
+    alternatives: &[&crate::matmul_subgroup::KERNEL, &crate::matmul_blocks::KERNEL, &crate::matmul_vec4::KERNEL, &crate::matmul_shared::KERNEL],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: |words, operands| reference(Params::from_words(words), Host::new(operands)),

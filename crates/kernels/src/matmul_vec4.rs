@@ -37,7 +37,6 @@ pub static KERNEL: Kernel = Kernel {
     params: matmul::KERNEL.params,
     threads,
     variants: &[
-        tile!("16x16, 8 lanes", 8, 16, 4),
         tile!("16x16, 4 lanes", 4, 16, 4),
         tile!("16x8, 4 lanes", 4, 16, 2),
     ],
