@@ -26,7 +26,7 @@ override splits: u32;
 override bias_offset: u32;
 
 const WORKGROUP: u32 = 8u;
-const LANES_F: u32 = 4u;
+const LANES_F: u32 = 2u;
 const ROW_VECTORS: u32 = 4u;
 const VECTORS: u32 = 4u;
 

@@ -41,7 +41,7 @@ pub static KERNEL: Kernel = Kernel {
 };
 
 fn fits(words: &[u32]) -> bool {
-    Params::from_words(words).columns % 4 == 0
+    Params::from_words(words).columns.is_multiple_of(4)
 }
 
 fn cases() -> Vec<Case> {

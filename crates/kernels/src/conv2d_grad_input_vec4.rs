@@ -44,7 +44,6 @@ pub static KERNEL: Kernel = Kernel {
     threads,
     variants: &[
         tile!("16 images x 8, 4 lanes", 4, 16, 2, |p: Params| p.batch > 16 && p.channels > 16),
-        tile!("16 images x 16, 2 lanes", 2, 16, 4, |p: Params| p.batch > 32 && p.channels > 16),
         tile!("4 images x 4, 4 lanes", 4, 4, 1, |_| true),
     ],
     alternatives: &[],

@@ -41,7 +41,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: conv2d_grad_weight::KERNEL.bindings,
     params: conv2d_grad_weight::KERNEL.params,
     threads,
-    variants: &[tile!("9x16, 2 lanes", 2, 9, 4), tile!("9x4, 8 lanes", 8, 9, 1), tile!("9x4, 1 lane", 1, 9, 1)],
+    variants: &[tile!("9x16, 2 lanes", 2, 9, 4), tile!("9x4, 1 lane", 1, 9, 1)],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
     cost: conv2d_grad_weight::cost,
@@ -54,7 +54,7 @@ pub static KERNEL: Kernel = Kernel {
 fn divides(words: &[u32]) -> bool {
     let p = Params::from_words(words);
     let rows = p.kernel_height * p.kernel_width * p.channels;
-    p.filters % 4 == 0 && p.bias_offset % 4 == 0 && rows <= 96 && is_regular(&p)
+    p.filters.is_multiple_of(4) && p.bias_offset.is_multiple_of(4) && rows <= 96 && is_regular(&p)
 }
 
 fn threads(words: &[u32], tile: Tile) -> Threads {

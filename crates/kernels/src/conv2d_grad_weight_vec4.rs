@@ -45,11 +45,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: conv2d_grad_weight::KERNEL.bindings,
     params: conv2d_grad_weight::KERNEL.params,
     threads,
-    variants: &[
-        tile!("16x16, 4 lanes", 4, 4, 4),
-        tile!("16x16, 2 lanes", 2, 4, 4),
-        tile!("16x4, 1 lane", 1, 4, 1),
-    ],
+    variants: &[tile!("16x16, 2 lanes", 2, 4, 4), tile!("16x4, 1 lane", 1, 4, 1)],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
     cost: conv2d_grad_weight::cost,

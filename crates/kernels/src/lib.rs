@@ -27,6 +27,7 @@ macro_rules! kernels {
 
 kernels![
     gather_batch,
+    gather_batch_vec4,
     one_hot,
     conv2d,
     conv2d_pool,
