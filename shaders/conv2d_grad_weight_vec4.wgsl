@@ -26,7 +26,7 @@ override splits: u32;
 override bias_offset: u32;
 
 const WORKGROUP: u32 = 8u;
-const LANES_F: u32 = 4u;
+const LANES_F: u32 = 2u;
 const ROW_VECTORS: u32 = 4u;
 const VECTORS: u32 = 4u;
 
@@ -60,58 +60,56 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         f_vector[j] = min(vector0 + j, vectors - 1u);
     }
 
+    // With a pool, the last line or column of an image may lie outside of every window; it has no gradient.
+    let used_height = select(out_height, out_height / 2u * 2u, pooled == 1u);
+    let used_width = select(out_width, out_width / 2u * 2u, pooled == 1u);
     let lines = batch * out_height;
     let share = (lines + splits - 1u) / splits;
-    let first = min(group.z * share, lines);
-    let last = min(first + share, lines);
+    let first_line = min(group.z * share, lines);
+    let last_line = min(first_line + share, lines);
+    let first = (first_line / out_height * used_height + min(first_line % out_height, used_height)) * used_width;
+    let last = (last_line / out_height * used_height + min(last_line % out_height, used_height)) * used_width;
+
     var sum: array<array<vec4f, VECTORS>, 4u * ROW_VECTORS>;
     var bias: array<vec4f, VECTORS>;
-    for (var line = first; line < last; line++) {
-        let image = line / out_height;
-        let oy = line % out_height;
-        let row = oy * stride_height - pad_top;
-        // With a pool, one load of dy serves two neighbouring pixels; those outside of every window have no gradient.
-        var y0 = line * out_width * vectors;
-        var steps = (out_width + 1u) / 2u;
-        if pooled == 1u {
-            y0 = (image * (out_height / 2u) + oy / 2u) * (out_width / 2u) * vectors;
-            steps = select(0u, out_width / 2u, oy / 2u < out_height / 2u);
-        }
-        for (var step = 0u; step < steps; step++) {
-            var z: array<array<vec4f, VECTORS>, 2>;
+    // Two pixels at a time: with a pool they share what is loaded of dy.
+    for (var pixel = first; pixel < last; pixel += 2u) {
+        var z: array<array<vec4f, VECTORS>, 2>;
+        var rows: array<array<vec4f, ROW_VECTORS>, 2>;
+        for (var half = 0u; half < 2u; half++) {
+            let there = half == 0u || pooled == 1u || pixel + half < last;
+            let ox = (pixel + half) % used_width;
+            let oy = (pixel + half) / used_width % used_height;
+            let image = (pixel + half) / (used_width * used_height);
+            let row = oy * stride_height - pad_top;
+            let column = ox * stride_width - pad_left;
+            let x0 = ((image * height + row) * width + column) * (channels / 4u);
+            for (var i = 0u; i < ROW_VECTORS; i++) {
+                let on_image = there && (inside || (row + tap_y[i] < height && column + tap_x[i] < width));
+                rows[half][i] = select(vec4f(), x[select(0u, x0 + tap[i], on_image)], on_image);
+            }
             for (var j = 0u; j < VECTORS; j++) {
-                if pooled == 1u {
-                    let at = y0 + step * vectors + f_vector[j];
+                if pooled == 0u {
+                    let at = (pixel + half) * vectors + f_vector[j];
+                    z[half][j] = select(vec4f(), dy[select(0u, at, there)], there);
+                } else if half == 0u {
+                    let at = ((image * (out_height / 2u) + oy / 2u) * (out_width / 2u) + ox / 2u) * vectors + f_vector[j];
                     let dz = dy[at];
                     let won = (vec4u(winner[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
                     z[0][j] = select(vec4f(), dz, won == vec4u(oy % 2u * 2u));
                     z[1][j] = select(vec4f(), dz, won == vec4u(oy % 2u * 2u + 1u));
-                } else {
-                    let at = y0 + 2u * step * vectors + f_vector[j];
-                    z[0][j] = dy[at];
-                    let both = out_width % 2u == 0u || 2u * step + 1u < out_width;
-                    z[1][j] = select(vec4f(), dy[select(at, at + vectors, both)], both);
-                }
-                bias[j] += z[0][j];
-                bias[j] += z[1][j];
-            }
-            var rows: array<array<vec4f, ROW_VECTORS>, 2>;
-            for (var half = 0u; half < 2u; half++) {
-                let ox = 2u * step + half;
-                let column = ox * stride_width - pad_left;
-                let x0 = ((image * height + row) * width + column) * (channels / 4u);
-                for (var i = 0u; i < ROW_VECTORS; i++) {
-                    let on_image = (inside || (row + tap_y[i] < height && column + tap_x[i] < width))
-                        && (pooled == 1u || out_width % 2u == 0u || half == 0u || ox < out_width);
-                    rows[half][i] = select(vec4f(), x[select(0u, x0 + tap[i], on_image)], on_image);
                 }
             }
-            for (var i = 0u; i < ROW_VECTORS; i++) {
-                for (var c = 0u; c < 4u; c++) {
-                    for (var j = 0u; j < VECTORS; j++) {
-                        sum[4u * i + c][j] += rows[0][i][c] * z[0][j];
-                        sum[4u * i + c][j] += rows[1][i][c] * z[1][j];
-                    }
+        }
+        for (var j = 0u; j < VECTORS; j++) {
+            bias[j] += z[0][j];
+            bias[j] += z[1][j];
+        }
+        for (var i = 0u; i < ROW_VECTORS; i++) {
+            for (var c = 0u; c < 4u; c++) {
+                for (var j = 0u; j < VECTORS; j++) {
+                    sum[4u * i + c][j] += rows[0][i][c] * z[0][j];
+                    sum[4u * i + c][j] += rows[1][i][c] * z[1][j];
                 }
             }
         }

@@ -46,7 +46,7 @@ pub static KERNEL: Kernel = Kernel {
         Threads::Line(u64::from(p.splits) * u64::from(p.columns))
     },
     variants: &Variant::LINE,
-    alternatives: &[],
+    alternatives: &[&crate::column_sum_vec4::KERNEL],
     tolerance: Tolerance::SUMMED,
     cost: |words| {
         let p = Params::from_words(words);

@@ -15,9 +15,9 @@
 use crate::contract::prelude::*;
 use crate::conv2d_grad_input::{self, Params};
 
-/// A tile that is good for at least half of its images and the channels of one workgroup.
+/// A tile, and which batches and channels it is good for.
 macro_rules! tile {
-    ($name:literal, $lanes_c:literal, $images:literal, $vectors:literal) => {
+    ($name:literal, $lanes_c:literal, $images:literal, $vectors:literal, $suits:expr) => {
         Variant {
             name: $name,
             workgroup: [8, 1, 1],
@@ -29,7 +29,7 @@ macro_rules! tile {
             ],
             family: Family::BarrierFree,
             subgroup: None,
-            fits: |words| divides(words) && suits(words, 8 / $lanes_c * $images, 4 * $lanes_c * $vectors),
+            fits: |words| divides(words) && $suits(Params::from_words(words)),
         }
     };
 }
@@ -43,9 +43,8 @@ pub static KERNEL: Kernel = Kernel {
     params: conv2d_grad_input::KERNEL.params,
     threads,
     variants: &[
-        tile!("16 images x 16, 4 lanes", 4, 16, 4),
-        tile!("16 images x 16, 2 lanes", 2, 16, 4),
-        tile!("4 images x 4, 1 lane", 1, 4, 1),
+        tile!("16 images x 8, 4 lanes", 4, 16, 2, |p: Params| p.batch > 16 && p.channels > 16),
+        tile!("4 images x 4, 4 lanes", 4, 4, 1, |_| true),
     ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
@@ -61,13 +60,7 @@ pub(crate) fn divides(words: &[u32]) -> bool {
     [p.channels, p.filters].iter().all(|dim| dim % 4 == 0)
 }
 
-/// Whether workgroups of so many images and channels are not mostly empty.
-pub(crate) fn suits(words: &[u32], images: u32, channels: u32) -> bool {
-    let p = Params::from_words(words);
-    p.batch * 2 > images && p.channels >= channels || channels == 4
-}
-
-pub(crate) fn threads(words: &[u32], tile: Tile) -> Threads {
+fn threads(words: &[u32], tile: Tile) -> Threads {
     let p = Params::from_words(words);
     let (lanes_c, workgroup) = (tile.get("LANES_C"), tile.get("WORKGROUP"));
     let images = u64::from(p.batch).div_ceil(tile.get("IMAGES") * (workgroup / lanes_c));

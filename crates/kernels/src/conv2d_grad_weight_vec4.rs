@@ -15,7 +15,7 @@
 use crate::contract::prelude::*;
 use crate::conv2d_grad_weight::{self, Params};
 
-/// A tile that is good for weights of at least the filters of one workgroup and two thirds of its rows.
+/// A tile that is good for weights of at least the filters of one workgroup.
 macro_rules! tile {
     ($name:literal, $lanes_f:literal, $row_vectors:literal, $vectors:literal) => {
         Variant {
@@ -45,11 +45,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: conv2d_grad_weight::KERNEL.bindings,
     params: conv2d_grad_weight::KERNEL.params,
     threads,
-    variants: &[
-        tile!("16x16, 4 lanes", 4, 4, 4),
-        tile!("16x16, 2 lanes", 2, 4, 4),
-        tile!("16x4, 1 lane", 1, 4, 1),
-    ],
+    variants: &[tile!("16x16, 2 lanes", 2, 4, 4), tile!("16x4, 1 lane", 1, 4, 1)],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
     cost: conv2d_grad_weight::cost,
@@ -58,11 +54,16 @@ pub static KERNEL: Kernel = Kernel {
     cases: || conv2d_grad_weight::cases_of(&KERNEL),
 };
 
-/// Whether vectors of four divide channels, filters and the start of the bias, and the gap before it is short.
+/// Whether vectors of four divide channels, filters and the start of the bias.
 pub(crate) fn divides(words: &[u32]) -> bool {
     let p = Params::from_words(words);
+    [p.channels, p.filters, p.bias_offset].iter().all(|dim| dim % 4 == 0) && is_regular(&p)
+}
+
+/// Whether there are outputs at all if they are pooled, and the gap before the bias is short.
+pub(crate) fn is_regular(p: &Params) -> bool {
     let gap = p.bias_offset - p.kernel_height * p.kernel_width * p.channels * p.filters;
-    [p.channels, p.filters, p.bias_offset].iter().all(|dim| dim % 4 == 0) && gap <= 4096
+    gap <= 4096 && (p.pooled == 0 || p.out_height.min(p.out_width) >= 2)
 }
 
 fn threads(words: &[u32], tile: Tile) -> Threads {

@@ -80,7 +80,7 @@ pub static KERNEL: Kernel = Kernel {
         Threads::Line(u64::from(p.batch) * u64::from(p.size))
     },
     variants: &Variant::LINE,
-    alternatives: &[],
+    alternatives: &[&crate::gather_batch_vec4::KERNEL],
     tolerance: Tolerance::ROUNDED,
     cost: |words| {
         let p = Params::from_words(words);
