@@ -5,10 +5,16 @@
 
 mod bands;
 mod forward;
+mod grad_input;
+mod grad_weight;
+mod gradient;
 mod scratch;
 mod simd;
 mod tile;
 mod weights;
 mod windows;
+mod winners;
 
 pub(crate) use forward::{Inputs, conv2d, conv2d_pool};
+pub(crate) use grad_input::conv2d_grad_input;
+pub(crate) use grad_weight::conv2d_grad_weight;
