@@ -71,7 +71,11 @@ pub static KERNEL: Kernel = Kernel {
         Cost { flops: 16 * count, bytes: 28 * count }
     },
     reference: |words, operands| reference(Params::from_words(words), Host::new(operands)),
-    fast_cpu: None,
+    fast_cpu: Some(|words, operands| {
+        let Host { grad, state, param, m, v } = Host::new(operands);
+        let io = crate::cpu::AdamBuffers { grad, param, m, v };
+        crate::cpu::adam(&Params::from_words(words), &StepState::bound(state), io);
+    }),
     cases,
 };
 

@@ -69,7 +69,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,
-    fast_cpu: None,
+    fast_cpu: Some(fast_of),
     cases: || cases_of(&KERNEL),
 };
 
@@ -116,6 +116,11 @@ pub(crate) fn cost(words: &[u32]) -> Cost {
 
 pub(crate) fn reference_of(words: &[u32], operands: Vec<Operand<'_>>) {
     reference(Params::from_words(words), Host::new(operands));
+}
+
+pub(crate) fn fast_of(words: &[u32], operands: Vec<Operand<'_>>) {
+    let io = Host::new(operands);
+    crate::cpu::conv2d_grad_input(&Params::from_words(words), io.dy, io.winner, io.weight, io.x, io.dx);
 }
 
 /// Scatters each output's gradient over its window, as the transpose of the definition says.

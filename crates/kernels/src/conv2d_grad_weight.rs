@@ -74,7 +74,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,
-    fast_cpu: None,
+    fast_cpu: Some(fast_of),
     cases: || cases_of(&KERNEL),
 };
 
@@ -156,6 +156,11 @@ pub(crate) fn share(p: &Params, split: usize) -> std::ops::Range<usize> {
 
 pub(crate) fn reference_of(words: &[u32], operands: Vec<Operand<'_>>) {
     reference(Params::from_words(words), Host::new(operands));
+}
+
+pub(crate) fn fast_of(words: &[u32], operands: Vec<Operand<'_>>) {
+    let io = Host::new(operands);
+    crate::cpu::conv2d_grad_weight(&Params::from_words(words), io.x, io.dy, io.winner, io.grad);
 }
 
 fn reference(p: Params, io: Host<'_>) {

@@ -88,7 +88,7 @@ pub static KERNEL: Kernel = Kernel {
         Cost { flops: 2 * batch * size, bytes: batch * (5 * size + 12) }
     },
     reference: |words, operands| reference(Params::from_words(words), Host::new(operands)),
-    fast_cpu: None,
+    fast_cpu: Some(|words, operands| fast(Params::from_words(words), Host::new(operands))),
     cases,
 };
 
@@ -111,6 +111,17 @@ pub fn call(io: Io, dims: Dims) -> Result<Call, ShapeError> {
         .len("x", &[("batch", batch), ("size", size)])?
         .len("y", &[("batch", batch)])?
         .call(Params { examples, size, positions: indices, batch, scale, shift }.to_words()))
+}
+
+fn fast(p: Params, io: Host<'_>) {
+    let state = StepState::bound(io.state);
+    let valid = state.valid_rows(p.batch) as usize;
+    let example = |row: usize| {
+        let at = (state.batch as usize * p.batch as usize + row).min(p.positions as usize - 1);
+        (row < valid).then(|| io.indices[at].min(p.examples - 1) as usize)
+    };
+    crate::cpu::gather(&p, io.images, example, io.x);
+    io.y.iter_mut().enumerate().for_each(|(row, label)| *label = example(row).map_or(0, |example| io.labels[example]));
 }
 
 fn reference(p: Params, io: Host<'_>) {

@@ -64,10 +64,7 @@ impl Bands {
         }
         let middle = some.start + some.len() / 2;
         let (first, second) = outputs.split(self.first_line(middle) - self.first_line(some.start));
-        rayon::join(
-            || self.run_some(some.start..middle, first, f),
-            || self.run_some(middle..some.end, second, f),
-        );
+        rayon::join(|| self.run_some(some.start..middle, first, f), || self.run_some(middle..some.end, second, f));
     }
 }
 

@@ -27,6 +27,11 @@ impl Deref for Rows<'_> {
 }
 
 impl<'a> Rows<'a> {
+    /// Rows that are already as they should be.
+    pub fn packed(rows: Scratch, stride: usize) -> Self {
+        Self { memory: Memory::Packed(rows), stride }
+    }
+
     /// Rows of `columns` elements, copied only if vectors do not divide them.
     pub fn new<S: Simd>(rows: &'a [f32], columns: usize) -> Self {
         let stride = columns.next_multiple_of(S::F32_LANES);
@@ -53,9 +58,10 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// In squares that stay in the first cache.
+/// Writes `rows × columns` elements as columns of `stride` elements, zeros behind `rows`. In squares that stay in the
+/// first cache.
 #[inline(always)]
-fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32], stride: usize) {
+pub(crate) fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32], stride: usize) {
     const SIDE: usize = 16;
     for row in (0..stride).step_by(SIDE) {
         for column in (0..columns).step_by(SIDE) {
