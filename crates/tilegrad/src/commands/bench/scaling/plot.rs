@@ -57,7 +57,7 @@ fn draw(pixels: &mut RgbImage, device: &str, axes: &[Axis]) -> Result<()> {
 fn lines(axis: &Axis) -> Lines {
     let points = || axis.points.iter().filter_map(|point| Some((f64::from(point.value), point.measured?)));
     let counted = points().filter(|(_, measured)| measured.ms >= LEAST_MS);
-    let anchor = counted.min_by(|a, b| a.1.ps_per_flop.total_cmp(&b.1.ps_per_flop)).or_else(|| points().last());
+    let anchor = counted.min_by(|a, b| a.1.ps_per_flop.total_cmp(&b.1.ps_per_flop)).or_else(|| points().next_back());
     let constant = anchor.map_or(Vec::new(), |(_, anchor)| {
         points().map(|(value, measured)| (value, measured.flops as f64 * anchor.ms / anchor.flops as f64)).collect()
     });
