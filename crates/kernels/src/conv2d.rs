@@ -48,7 +48,7 @@ pub static KERNEL: Kernel = Kernel {
         Threads::Line(count(&output(&p.window(), p.filters)))
     },
     variants: &Variant::LINE,
-    alternatives: &[],
+    alternatives: &[&crate::conv2d_shared::KERNEL],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,

@@ -49,7 +49,7 @@ pub static KERNEL: Kernel = Kernel {
         Threads::Line(count(&winners(&p.window(), p.filters)))
     },
     variants: &Variant::LINE,
-    alternatives: &[],
+    alternatives: &[&crate::conv2d_pool_shared::KERNEL],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,
