@@ -14,7 +14,7 @@
 use crate::contract::prelude::*;
 use crate::conv2d_grad_input::{self, Fused, Params};
 use crate::convolution::Convolution;
-use crate::matmul_shared::{blocks, keeps_busy, tile};
+use crate::matmul_shared::{blocks, keeps_busy, one_of_each_pair, tile};
 use crate::window::count;
 
 /// The kernel.
@@ -35,7 +35,7 @@ pub static KERNEL: Kernel = Kernel {
     cost: conv2d_grad_input::cost,
     reference: conv2d_grad_input::reference_of,
     fast_cpu: conv2d_grad_input::KERNEL.fast_cpu,
-    cases: || conv2d_grad_input::cases_of(&KERNEL),
+    cases: || one_of_each_pair(conv2d_grad_input::cases_of(&KERNEL)),
 };
 
 /// The gradient of the images of a batch; a graph usually calls [`conv2d_grad_input`] and lets the plan choose.

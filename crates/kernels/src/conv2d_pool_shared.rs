@@ -16,7 +16,7 @@ use crate::contract::prelude::*;
 use crate::conv2d::Params;
 use crate::conv2d_pool;
 use crate::convolution::Convolution;
-use crate::matmul_shared::{blocks, keeps_busy, tile};
+use crate::matmul_shared::{blocks, keeps_busy, one_of_each_pair, tile};
 
 /// The kernel.
 pub static KERNEL: Kernel = Kernel {
@@ -37,7 +37,7 @@ pub static KERNEL: Kernel = Kernel {
     cost: conv2d_pool::cost,
     reference: conv2d_pool::reference_of,
     fast_cpu: conv2d_pool::KERNEL.fast_cpu,
-    cases: || conv2d_pool::cases_of(&KERNEL),
+    cases: || one_of_each_pair(conv2d_pool::cases_of(&KERNEL)),
 };
 
 /// The convolution of a batch of images and the maxima of its outputs; a graph usually calls [`conv2d_pool`] and lets the plan choose.

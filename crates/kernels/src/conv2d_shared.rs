@@ -14,7 +14,7 @@
 use crate::contract::prelude::*;
 use crate::conv2d::{self, Params};
 use crate::convolution::Convolution;
-use crate::matmul_shared::{blocks, keeps_busy, tile};
+use crate::matmul_shared::{blocks, keeps_busy, one_of_each_pair, tile};
 
 /// The kernel.
 pub static KERNEL: Kernel = Kernel {
@@ -35,7 +35,7 @@ pub static KERNEL: Kernel = Kernel {
     cost: conv2d::cost,
     reference: conv2d::reference_of,
     fast_cpu: conv2d::KERNEL.fast_cpu,
-    cases: || conv2d::cases_of(&KERNEL),
+    cases: || one_of_each_pair(conv2d::cases_of(&KERNEL)),
 };
 
 /// The convolution of a batch of images; a graph usually calls [`conv2d`] and lets the plan choose.
