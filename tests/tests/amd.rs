@@ -5,7 +5,7 @@
 #![cfg(target_os = "linux")] // RADV is a driver for Linux.
 #![allow(clippy::print_stdout, reason = "the table is part of the result")]
 
-use std::process::Command;
+use std::{collections::BTreeMap, process::Command};
 use tilegrad_compilers::amd::{Chip, Compiler, Report, on_chip};
 use tilegrad_kernels::{Family, KERNELS, Kernel, Variant};
 
@@ -60,6 +60,18 @@ fn no_variant_for_gpus_spills_on_gfx1100() {
 }
 
 #[test]
+fn matrix_loops_are_mostly_multiply_adds_on_navi21() {
+    let test = "matrix_loops_are_mostly_multiply_adds_on_navi21";
+    in_a_process_of_its_own(test, Chip::Navi21, "loops read for navi21", read_loops);
+}
+
+#[test]
+fn matrix_loops_are_mostly_multiply_adds_on_gfx1100() {
+    let test = "matrix_loops_are_mostly_multiply_adds_on_gfx1100";
+    in_a_process_of_its_own(test, Chip::Gfx1100, "loops read for gfx1100", read_loops);
+}
+
+#[test]
 fn the_code_can_be_read() {
     in_a_process_of_its_own("the_code_can_be_read", Chip::Navi21, "s_endpgm", print_code);
 }
@@ -99,10 +111,11 @@ fn for_gpus() -> impl Iterator<Item = (&'static Kernel, &'static Variant)> {
     all.filter(|(_, variant)| variant.family != Family::BarrierFree)
 }
 
-/// The variant compiled for every case that suits it: shapes are constants, so each is code of its own.
+/// The variant compiled for every case, also those that are too small for it to be chosen: shapes are constants, so each is
+/// code of its own.
 fn rows(compiler: &Compiler, kernel: &'static Kernel, variant: &'static Variant) -> Vec<Row> {
-    let cases = (kernel.cases)().into_iter().filter(|case| (variant.fits)(&case.call.params));
-    cases
+    (kernel.cases)()
+        .into_iter()
         .map(|case| {
             let report = compiler
                 .compile(kernel, variant, &case.call.params)
@@ -114,7 +127,7 @@ fn rows(compiler: &Compiler, kernel: &'static Kernel, variant: &'static Variant)
 
 /// The case that takes most registers stands for its variant.
 fn widest(rows: Vec<Row>) -> Row {
-    rows.into_iter().max_by_key(|row| row.report.vgprs).expect("every variant suits some case")
+    rows.into_iter().max_by_key(|row| row.report.vgprs).expect("every kernel has a case")
 }
 
 fn print_code(chip: Chip) {
@@ -130,4 +143,159 @@ fn print_code(chip: Chip) {
 fn a_chip_that_the_process_was_not_started_for_is_an_error() {
     let error = Compiler::open(Chip::Vega10).err().expect("the tests run with no chip").to_string();
     assert_eq!(error, "RADV_FORCE_FAMILY is not set, expected vega10; set it before the process starts");
+}
+
+/// What the reference network asks of each kernel at batch 64, and the params as the kernel names them.
+const NETWORK: &[(&str, &str, &[(&str, u32)])] = &[
+    ("matmul_shared", "conv2 forward", &[("m", 7744), ("n", 64), ("k", 288)]),
+    ("matmul_shared", "conv2 weights", &[("m", 288), ("n", 64), ("k", 7744), ("trans_a", 1), ("splits", 8)]),
+    ("matmul_shared", "conv2 images", &[("m", 7744), ("n", 288), ("k", 64), ("trans_b", 1)]),
+    ("matmul_shared", "dense1 forward", &[("m", 64), ("n", 64), ("k", 576)]),
+    ("matmul_shared", "dense2 forward", &[("m", 64), ("n", 10), ("k", 64)]),
+    ("conv2d_shared", "conv1", CONV1),
+    ("conv2d_shared", "conv2", CONV2),
+    ("conv2d_shared", "conv3", CONV3),
+    ("conv2d_shared", "dense1", DENSE1),
+    ("conv2d_pool_shared", "conv1", CONV1),
+    ("conv2d_pool_shared", "conv2", CONV2),
+    ("conv2d_grad_input_shared", "conv2 pooled", CONV2),
+    ("conv2d_grad_input_shared", "conv3", CONV3),
+    ("conv2d_grad_input_shared", "dense1", DENSE1),
+    ("conv2d_grad_weight_shared", "conv1 pooled", CONV1),
+    ("conv2d_grad_weight_shared", "conv2 pooled", CONV2),
+    ("conv2d_grad_weight_shared", "conv3", CONV3),
+    ("conv2d_grad_weight_shared", "dense1", DENSE1),
+];
+
+const CONV1: &[(&str, u32)] = &[
+    ("height", 28),
+    ("width", 28),
+    ("channels", 1),
+    ("kernel_height", 3),
+    ("kernel_width", 3),
+    ("out_height", 26),
+    ("out_width", 26),
+    ("filters", 32),
+    ("splits", 128),
+    ("bias_offset", 320),
+];
+const CONV2: &[(&str, u32)] = &[
+    ("height", 13),
+    ("width", 13),
+    ("channels", 32),
+    ("kernel_height", 3),
+    ("kernel_width", 3),
+    ("out_height", 11),
+    ("out_width", 11),
+    ("filters", 64),
+    ("splits", 8),
+    ("bias_offset", 18_432),
+];
+const CONV3: &[(&str, u32)] = &[
+    ("height", 5),
+    ("width", 5),
+    ("channels", 64),
+    ("kernel_height", 3),
+    ("kernel_width", 3),
+    ("out_height", 3),
+    ("out_width", 3),
+    ("filters", 64),
+    ("splits", 3),
+    ("bias_offset", 36_864),
+];
+const DENSE1: &[(&str, u32)] = &[("channels", 576), ("filters", 64), ("bias_offset", 36_864)];
+
+/// The params in the kernel's order; what is not given is what an image of one pixel has, at batch 64.
+fn params(kernel: &Kernel, case: &str, given: &[(&str, u32)]) -> Vec<u32> {
+    let value = |name: &str| match (name, given.iter().find(|(given, _)| *given == name)) {
+        (_, Some((_, value))) => *value,
+        ("batch", _) => 64,
+        ("pooled", _) => u32::from(case.ends_with("pooled")),
+        ("pad_top" | "pad_left" | "trans_a" | "trans_b", _) => 0,
+        _ => 1,
+    };
+    kernel.params.iter().map(|field| value(field.name)).collect()
+}
+
+/// The variant that a GPU gets when nothing was measured, for each shape of the reference network: nothing spills, eight
+/// subgroups fit, and of the vector instructions in its loop over the tiles, staging included, 70 % are multiply-adds.
+fn read_loops(chip: Chip) {
+    let compiler = Compiler::open(chip).unwrap_or_else(|error| panic!("{error}"));
+    let mut problems = Vec::new();
+    for (name, case, given) in NETWORK {
+        let kernel = tilegrad_kernels::find(name).unwrap();
+        let params = params(kernel, case, given);
+        let variant = kernel.variants.iter().find(|variant| (variant.fits)(&params)).unwrap();
+        let report = compiler.compile_with_asm(kernel, variant, &params).unwrap();
+        let asm = report.asm.as_deref().expect("Mesa has a disassembler");
+        let [fmas, all] = matrix_loop(asm, variant.tile().get("BLOCK_K"));
+        let share = 100 * fmas / all;
+        let [vgprs, subgroups] = [report.vgprs, report.subgroups_per_simd];
+        let spilled = report.spilled_vgprs + report.spilled_sgprs;
+        let text = format!("{vgprs:4} VGPRs, {spilled} spilled, {subgroups:2} subgroups, {share} % of {all} are FMAs");
+        let line = format!("{name:26} {case:14} {:14} {chip:8} {:6} bytes LDS, {text}", variant.name, report.lds_bytes);
+        println!("{line}");
+        if spilled > 0 || subgroups < 8 || share < 70 {
+            problems.push(line);
+        }
+    }
+    println!("loops read for {chip}");
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+/// One line of machine code: a vector instruction, of which RDNA 3 may join two, or another.
+struct Instruction {
+    multiply_adds: u64,
+    vector: u64,
+}
+
+/// Multiply-adds and vector instructions that one pass of the loop over the tiles executes. Loops within it make a pass per
+/// inner index of the tile, if they were not unrolled.
+fn matrix_loop(asm: &str, inner: u64) -> [u64; 2] {
+    let (code, loops) = read(asm);
+    let fmas = |&(first, last): &(usize, usize)| code[first..=last].iter().map(|i| i.multiply_adds).sum::<u64>();
+    let heavy: Vec<_> = loops.into_iter().filter(|found| fmas(found) >= 16).collect();
+    let whole = *heavy.iter().max_by_key(|(first, last)| last - first).expect("the kernel has a loop of multiply-adds");
+    let within = |at: usize| heavy.iter().any(|found| *found != whole && (found.0..=found.1).contains(&at));
+    let mut counts = [0; 2];
+    for at in whole.0..=whole.1 {
+        let passes = if within(at) { inner } else { 1 };
+        counts[0] += passes * code[at].multiply_adds;
+        counts[1] += passes * code[at].vector;
+    }
+    counts
+}
+
+/// The code, and first and last instruction of each loop: from the target of a jump back to the last jump there.
+fn read(asm: &str) -> (Vec<Instruction>, Vec<(usize, usize)>) {
+    let mut code = Vec::new();
+    let mut labels = BTreeMap::new();
+    let mut ends = BTreeMap::new();
+    for line in asm.lines() {
+        let text = line.split(';').next().unwrap_or_default().trim();
+        if let Some(label) = text.strip_suffix(':') {
+            labels.insert(label, code.len());
+            continue;
+        }
+        let Some(name) = text.split_whitespace().next() else { continue };
+        if let Some(&target) = text.split_whitespace().nth(1).and_then(|label| labels.get(label)) {
+            if name.contains("branch") {
+                ends.insert(target, code.len());
+            }
+        }
+        let parts = text.split("::").filter_map(|part| part.split_whitespace().next());
+        let vector: Vec<_> = parts.filter(|part| part.starts_with("v_")).collect();
+        let is_fma = |part: &&&str| ["v_fma", "v_pk_fma", "v_dual_fma"].iter().any(|fma| part.starts_with(fma));
+        code.push(Instruction {
+            multiply_adds: vector.iter().filter(is_fma).count() as u64,
+            vector: vector.len() as u64,
+        });
+    }
+    (code, whole_loops(ends))
+}
+
+/// A loop may jump back to the one around it from its own middle, so the outer one reaches to the end of the inner one.
+fn whole_loops(ends: BTreeMap<usize, usize>) -> Vec<(usize, usize)> {
+    let reach = |first: usize, last: usize| ends.range(first..=last).map(|(_, &end)| end).max().unwrap_or(last);
+    ends.iter().map(|(&first, &last)| (first, reach(first, last.max(reach(first, last))))).collect()
 }

@@ -65,7 +65,7 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     threads: |words, _| Threads::Line(count(&Params::from_words(words).window().input())),
     variants: &Variant::LINE,
-    alternatives: &[&crate::conv2d_grad_input_subgroup::KERNEL, &crate::conv2d_grad_input_vec4::KERNEL],
+    alternatives: &[&crate::conv2d_grad_input_subgroup::KERNEL, &crate::conv2d_grad_input_vec4::KERNEL, &crate::conv2d_grad_input_shared::KERNEL],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,

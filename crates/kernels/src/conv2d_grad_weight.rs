@@ -66,11 +66,7 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     threads: |words, _| Threads::Line(grad_len(&Params::from_words(words))),
     variants: &Variant::LINE,
-    alternatives: &[
-        &crate::conv2d_grad_weight_subgroup::KERNEL,
-        &crate::conv2d_grad_weight_vec4::KERNEL,
-        &crate::conv2d_grad_weight_first::KERNEL,
-    ],
+    alternatives: &[&crate::conv2d_grad_weight_subgroup::KERNEL, &crate::conv2d_grad_weight_vec4::KERNEL, &crate::conv2d_grad_weight_first::KERNEL, &crate::conv2d_grad_weight_shared::KERNEL],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,
