@@ -1,7 +1,7 @@
 //! The options `--device`, `--checked` and `--tune`, and what is said about the device that it comes to.
 
-use clap::{Args, ValueEnum};
 use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
 use tilegrad_runtime::{Device, DeviceChoice, DeviceKind, DeviceOptions, UseTuning};
 
 /// Where the work is done.

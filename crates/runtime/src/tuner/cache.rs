@@ -60,7 +60,8 @@ impl Choice {
 
     /// The candidate of `kernel` that this names, if its WGSL is still the same.
     fn resolve(&self, kernel: &'static Kernel) -> Option<Candidate> {
-        let named = |(kernel, variant): &(&Kernel, &Variant)| kernel.name == self.kernel && variant.name == self.variant;
+        let named =
+            |(kernel, variant): &(&Kernel, &Variant)| kernel.name == self.kernel && variant.name == self.variant;
         candidates(kernel).find(named).filter(|found| Self::of(*found) == *self)
     }
 }
@@ -114,7 +115,9 @@ impl Tuned {
 
     fn ignored(file: &Path, report: &AdapterReport, problem: &str) -> Self {
         let file = file.display();
-        log::warn!("the tuning in {file} is ignored, the defaults are taken: {problem}; `tilegrad tune` writes a new one");
+        log::warn!(
+            "the tuning in {file} is ignored, the defaults are taken: {problem}; `tilegrad tune` writes a new one"
+        );
         Self::new(report)
     }
 
