@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tilegrad_runtime::{AdapterReport, DeviceChoice, INSTALL_HINT, Picked, adapters, pick};
+use tilegrad_runtime::{AdapterReport, DeviceChoice, INSTALL_HINT, Picked, adapters, pick, tuned_for};
 
 /// Options of `tilegrad doctor`.
 #[derive(Debug, Args)]
@@ -40,6 +40,14 @@ pub struct Adapter {
     driver: String,
     features: Vec<&'static str>,
     limits: Map<String, Value>,
+    tuning: Option<Tuning>,
+}
+
+/// What `tilegrad tune` left for an adapter.
+#[derive(Debug, Clone, Serialize)]
+struct Tuning {
+    calls: usize,
+    file: String,
 }
 
 /// What `--device auto` takes.
@@ -83,6 +91,7 @@ pub fn adapter(report: &AdapterReport) -> Adapter {
         driver: report.driver.clone(),
         features: report.features.clone(),
         limits: report.limits.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
+        tuning: tuned_for(report).map(|(calls, file)| Tuning { calls, file: file.display().to_string() }),
     }
 }
 
@@ -91,13 +100,6 @@ fn print(findings: &Findings, reports: &[AdapterReport]) {
     say!("\ncpu: {}", format::plural(findings.cpu_threads, "thread"));
     for report in reports {
         say!("\n{}", describe(report));
-        say!("  backend   {}, {}", report.backend, report.device_type);
-        say!("  driver    {}", report.driver);
-        let features = if report.features.is_empty() { "none".into() } else { report.features.join(", ") };
-        say!("  features  {features}");
-        for (place, (name, value)) in report.limits.iter().enumerate() {
-            say!("  {:<8}  {}", if place == 0 { "limits" } else { "" }, limit(name, *value));
-        }
     }
     say!("\n--device auto takes {}: {}", findings.auto.device, findings.auto.reason);
     if reports.is_empty() {
@@ -117,6 +119,10 @@ pub fn describe(report: &AdapterReport) -> String {
     for (place, (name, value)) in report.limits.iter().enumerate() {
         lines.push(format!("  {:<8}  {}", if place == 0 { "limits" } else { "" }, limit(name, *value)));
     }
+    lines.push(match tuned_for(report) {
+        Some((calls, file)) => format!("  tuning    {}, in {}", format::plural(calls, "call"), file.display()),
+        None => "  tuning    none; `tilegrad tune` finds the fastest variants".into(),
+    });
     lines.join("\n")
 }
 

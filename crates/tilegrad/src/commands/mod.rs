@@ -9,6 +9,7 @@ mod kernel;
 mod predict;
 mod profile;
 mod train;
+mod tune;
 mod validate;
 
 use anyhow::Result;
@@ -32,6 +33,7 @@ pub enum Command {
     Compare(compare::CompareArgs),
     /// Show where the time of a training step goes
     Profile(profile::ProfileArgs),
+    Tune(tune::TuneArgs),
     Graph(graph::GraphArgs),
     Kernel(kernel::KernelArgs),
     /// List the devices of this machine and what `--device auto` takes
@@ -49,6 +51,7 @@ impl Command {
             Self::Validate(args) => return validate::run(args),
             Self::Compare(args) => compare::run(args)?,
             Self::Profile(args) => profile::run(args)?,
+            Self::Tune(args) => tune::run(args)?,
             Self::Graph(args) => graph::run(args)?,
             Self::Kernel(args) => kernel::run(args)?,
             Self::Doctor(args) => doctor::run(args)?,
