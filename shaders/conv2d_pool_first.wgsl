@@ -111,13 +111,12 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let tiles_n = (filters / 4u + 2u * LANES_N - 1u) / (2u * LANES_N);
-    let tile = group.y * groups.x + group.x;
-    let vector0 = tile % tiles_n * 2u * LANES_N + lane % LANES_N;
+    let vector0 = group.x * 2u * LANES_N + lane % LANES_N;
     let vector1 = vector0 + LANES_N;
     let left = min(vector0, filters / 4u - 1u);
     let right = min(vector1, filters / 4u - 1u);
-    let maximum0 = (tile / tiles_n * (WORKGROUP / LANES_N) + lane / LANES_N) * 2u;
+    let tile = group.z * groups.y + group.y;
+    let maximum0 = (tile * (WORKGROUP / LANES_N) + lane / LANES_N) * 2u;
     let maximum1 = maximum0 + 1u;
     let top = windows_of(maximum0);
     let bottom = windows_of(maximum1);
