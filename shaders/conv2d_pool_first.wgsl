@@ -59,7 +59,8 @@ fn tap_of(windows: Windows, ky: u32, kx: u32) -> Tap {
     // A constant, so that most layers check nothing.
     let padded = pad_top > 0u || pad_left > 0u || (out_height - 1u) * stride_height + kernel_height > height
         || (out_width - 1u) * stride_width + kernel_width > width;
-    let inside = vec4<bool>(!padded) | (windows.row + ky < vec4u(height)) & (windows.column + kx < vec4u(width));
+    let in_image = (windows.row + ky < vec4u(height)) & (windows.column + kx < vec4u(width));
+    let inside = vec4<bool>(!padded) | in_image;
     return Tap(select(vec4u(), windows.start + ky * width + kx, inside), inside);
 }
 
@@ -102,7 +103,7 @@ fn store_block(maximum: u32, vector: u32, sums: mat4x4f) {
     }
     let at = maximum * (filters / 4u) + vector;
     y[at] = best.z;
-    winner[at] = best.place.x | best.place.y << 8u | best.place.z << 16u | best.place.w << 24u;
+    winner[at] = best.place.x | (best.place.y << 8u) | (best.place.z << 16u) | (best.place.w << 24u);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -124,7 +124,7 @@ fn main(
             if maximum < maxima && vector0 + j * LANES_N < filter_vectors {
                 let out = maximum * filter_vectors + vector[j];
                 y[out] = best;
-                winner[out] = place.x | place.y << 8u | place.z << 16u | place.w << 24u;
+                winner[out] = place.x | (place.y << 8u) | (place.z << 16u) | (place.w << 24u);
             }
         }
     }

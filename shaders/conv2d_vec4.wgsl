@@ -53,7 +53,8 @@ fn tap_of(windows: Windows, ky: u32, kx: u32) -> Tap {
     // A constant, so that most layers check nothing.
     let padded = pad_top > 0u || pad_left > 0u || (out_height - 1u) * stride_height + kernel_height > height
         || (out_width - 1u) * stride_width + kernel_width > width;
-    let inside = vec4<bool>(!padded) | (windows.row + ky < vec4u(height)) & (windows.column + kx < vec4u(width));
+    let in_image = (windows.row + ky < vec4u(height)) & (windows.column + kx < vec4u(width));
+    let inside = vec4<bool>(!padded) | in_image;
     return Tap(select(vec4u(), windows.start + ky * width + kx, inside), inside);
 }
 
