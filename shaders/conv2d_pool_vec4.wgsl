@@ -59,7 +59,8 @@ fn tap_of(windows: Windows, ky: u32, kx: u32) -> Tap {
     // A constant, so that most layers check nothing.
     let padded = pad_top > 0u || pad_left > 0u || (out_height - 1u) * stride_height + kernel_height > height
         || (out_width - 1u) * stride_width + kernel_width > width;
-    let inside = vec4<bool>(!padded) | (windows.row + ky < vec4u(height)) & (windows.column + kx < vec4u(width));
+    let in_image = (windows.row + ky < vec4u(height)) & (windows.column + kx < vec4u(width));
+    let inside = vec4<bool>(!padded) | in_image;
     return Tap(select(vec4u(), windows.start + ky * width + kx, inside), inside);
 }
 
@@ -118,7 +119,7 @@ fn store_block(maximum: u32, vector: u32, sums: mat4x4f) {
     }
     let at = maximum * (filters / 4u) + vector;
     y[at] = best.z;
-    winner[at] = best.place.x | best.place.y << 8u | best.place.z << 16u | best.place.w << 24u;
+    winner[at] = best.place.x | (best.place.y << 8u) | (best.place.z << 16u) | (best.place.w << 24u);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -127,13 +128,12 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let tiles_n = (filters / 4u + 2u * LANES_N - 1u) / (2u * LANES_N);
-    let tile = group.y * groups.x + group.x;
-    let vector0 = tile % tiles_n * 2u * LANES_N + lane % LANES_N;
+    let vector0 = group.x * 2u * LANES_N + lane % LANES_N;
     let vector1 = vector0 + LANES_N;
     let left = min(vector0, filters / 4u - 1u);
     let right = min(vector1, filters / 4u - 1u);
-    let maximum0 = (tile / tiles_n * (WORKGROUP / LANES_N) + lane / LANES_N) * 2u;
+    let tile = group.z * groups.y + group.y;
+    let maximum0 = (tile * (WORKGROUP / LANES_N) + lane / LANES_N) * 2u;
     let maximum1 = maximum0 + 1u;
     let top = windows_of(maximum0);
     let bottom = windows_of(maximum1);

@@ -45,10 +45,8 @@ fn main(
     let padded = pad_top > 0u || pad_left > 0u || (out_height - 1u) * stride_height + kernel_height > height
         || (out_width - 1u) * stride_width + kernel_width > width;
 
-    let tiles_n = (filter_vectors + TILE_VECTORS - 1u) / TILE_VECTORS;
-    let tile = group.y * groups.x + group.x;
-    let vector0 = tile % tiles_n * TILE_VECTORS + lane;
-    let pixel0 = tile / tiles_n * PIXELS;
+    let vector0 = group.x * TILE_VECTORS + lane;
+    let pixel0 = (group.z * groups.y + group.y) * PIXELS;
 
     // Positions before the image wrap around to huge ones, so one comparison finds padding on either side.
     var row0: array<u32, LOADS>;

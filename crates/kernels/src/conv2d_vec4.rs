@@ -91,8 +91,24 @@ pub(crate) fn threads(words: &[u32], tile: Tile, pixels: u64) -> Threads {
     whole_tiles(words, workgroup, 2 * lanes_n, pixels.div_ceil(workgroup / lanes_n * 8))
 }
 
-/// Whole workgroups, each of which makes one of `tiles_m` tiles of pixels, and filters of `vectors` vectors.
+/// Whole workgroups, each of which makes one of `tiles_m` tiles of pixels, and filters of `vectors` vectors: x along the
+/// filters, y and z along the pixels.
 pub(crate) fn whole_tiles(words: &[u32], workgroup: u64, vectors: u64, tiles_m: u64) -> Threads {
+    /// Workgroups along an axis that every adapter allows.
+    const LONGEST_AXIS: u64 = 65_535;
     let tiles_n = u64::from(Params::from_words(words).filters / 4).div_ceil(vectors);
-    Threads::Line(tiles_n * tiles_m * workgroup)
+    let layers = tiles_m.div_ceil(LONGEST_AXIS);
+    Threads::Grid([tiles_n * workgroup, tiles_m.div_ceil(layers), layers])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_tiles_than_one_axis_takes_are_laid_in_layers() {
+        let words = Params { filters: 12, ..bytemuck::Zeroable::zeroed() }.to_words();
+        assert_eq!(whole_tiles(&words, 8, 2, 65_535), Threads::Grid([16, 65_535, 1]));
+        assert_eq!(whole_tiles(&words, 8, 2, 65_536), Threads::Grid([16, 32_768, 2]));
+    }
 }
