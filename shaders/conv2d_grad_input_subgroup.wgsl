@@ -1,7 +1,7 @@
 // Gradient of a convolution's images, in registers alone, with loads that the lanes of a subgroup share.
-// oy, ox number the windows, ky, kx their taps, c the channels, f the filters; a subgroup of LANES threads makes one pixel in
-// LANES * GROUPS images, each thread 4 * VECTORS channels of it. Each thread loads the outputs' gradient of another image and
-// hands it to all. They all look at the same pixel, so they all skip the taps whose window does not exist.
+// oy, ox number the windows, ky, kx their taps, c the channels, f the filters; a subgroup of LANES threads makes one pixel
+// in LANES * GROUPS images, each thread 4 * VECTORS channels of it. Each thread loads the outputs' gradient of another image
+// and hands it to all. They all look at the same pixel, so they all skip the taps whose window does not exist.
 // Images and channels beyond the edge repeat the last ones and are not stored, so no load needs a branch.
 // Rust: crates/kernels/src/conv2d_grad_input_subgroup.rs
 

@@ -1,7 +1,7 @@
 // Gradient of a convolution's images, in registers alone and with four elements to a load.
 // oy, ox number the windows, ky, kx their taps, c the channels, f the filters; a thread makes 4 * VECTORS channels of one
-// pixel in IMAGES images. LANES_C neighbouring threads lie along the channels, the next ones along the images: all threads of
-// a workgroup look at the same pixel, so they all skip the taps whose window does not exist.
+// pixel in IMAGES images. LANES_C neighbouring threads lie along the channels, the next ones along the images: all threads
+// of a workgroup look at the same pixel, so they all skip the taps whose window does not exist.
 // Images and channels beyond the edge repeat the last ones and are not stored, so no load needs a branch.
 // Rust: crates/kernels/src/conv2d_grad_input_vec4.rs
 

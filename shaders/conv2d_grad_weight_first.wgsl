@@ -1,5 +1,5 @@
-// Gradient of a convolution's weights and of its bias, in shares of the output's lines, in registers alone, for images of few
-// channels, as the first layer has them.
+// Gradient of a convolution's weights and of its bias, in shares of the output's lines, in registers alone, for images of
+// few channels, as the first layer has them.
 // oy, ox number the windows, ky, kx their taps, c the channels, f the filters. The weights are a matrix with a row for each
 // (ky, kx, c); a thread makes ROWS rows x (4 * VECTORS) filters of one share. LANES_F neighbouring threads lie along the
 // filters, the next ones along the shares.

@@ -16,19 +16,16 @@ use crate::contract::prelude::*;
 use crate::conv2d_grad_weight::{self, Params};
 use crate::conv2d_grad_weight_vec4::is_regular;
 
-/// A tile that is good for at least the filters of one workgroup and half its shares.
+/// A tile, and which filters and shares it is good for.
 macro_rules! tile {
-    ($name:literal, $lanes_f:literal, $rows:literal, $vectors:literal) => {
+    ($name:literal, $lanes_f:literal, $rows:literal, $vectors:literal, $suits:expr) => {
         Variant {
             name: $name,
             workgroup: [8, 1, 1],
             constants: &[("WORKGROUP", 8), ("LANES_F", $lanes_f), ("ROWS", $rows), ("VECTORS", $vectors)],
             family: Family::BarrierFree,
             subgroup: None,
-            fits: |words| {
-                let p = Params::from_words(words);
-                divides(words) && p.filters >= 4 * $lanes_f * $vectors && p.splits * 2 > 8 / $lanes_f
-            },
+            fits: |words| divides(words) && $suits(Params::from_words(words)),
         }
     };
 }
@@ -36,12 +33,15 @@ macro_rules! tile {
 /// The kernel.
 pub static KERNEL: Kernel = Kernel {
     name: "conv2d_grad_weight_first",
-    summary: "gradient of a convolution's weights and bias in registers with vector loads",
+    summary: "gradient of a convolution's weights and bias in registers, for few channels",
     wgsl: include_str!("../../../shaders/conv2d_grad_weight_first.wgsl"),
     bindings: conv2d_grad_weight::KERNEL.bindings,
     params: conv2d_grad_weight::KERNEL.params,
     threads,
-    variants: &[tile!("9x16, 2 lanes", 2, 9, 4), tile!("9x4, 1 lane", 1, 9, 1)],
+    variants: &[
+        tile!("9x16, 2 lanes", 2, 9, 4, |p: Params| p.filters >= 32 && p.splits >= 4),
+        tile!("9x4, 4 lanes", 4, 9, 1, |_| true),
+    ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
     cost: conv2d_grad_weight::cost,
