@@ -1,5 +1,6 @@
 //! A graph prepared for the CPU.
 
+use super::memory::Words;
 use super::{CpuDevice, CpuMemory};
 use crate::device::{Memory, MemoryKind, foreign_memory, resolve_external};
 use crate::memory_plan::{self, MemoryUse};
@@ -111,8 +112,8 @@ impl BoundCall {
 }
 
 enum Guard<'a> {
-    Read(RwLockReadGuard<'a, Vec<u32>>),
-    Write(RwLockWriteGuard<'a, Vec<u32>>),
+    Read(RwLockReadGuard<'a, Words>),
+    Write(RwLockWriteGuard<'a, Words>),
 }
 
 impl<'a> Guard<'a> {
