@@ -158,8 +158,8 @@ impl<S: Simd> Tiles<S> for BandTiles<'_> {
         for sums in sums {
             let at = self.cursor.next();
             let dx = &mut self.dx[at..at + self.segment];
-            for v in 0..VECTORS {
-                add(simd, dx, column + v * S::F32_LANES, sums[v]);
+            for (v, sum) in sums.into_iter().enumerate() {
+                add(simd, dx, column + v * S::F32_LANES, sum);
             }
         }
     }

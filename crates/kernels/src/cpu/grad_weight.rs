@@ -244,8 +244,8 @@ impl<S: Simd> Tiles<S> for BlockTiles<'_> {
         });
         let sums = sums::<S, ROWS, VECTORS>(simd, self.windows, offsets, &self.dz[column..], &self.walk);
         for (sums, weights) in sums.into_iter().zip(self.weights[row * self.filters..].chunks_exact_mut(self.filters)) {
-            for v in 0..VECTORS {
-                add(simd, weights, column + v * S::F32_LANES, sums[v]);
+            for (v, sum) in sums.into_iter().enumerate() {
+                add(simd, weights, column + v * S::F32_LANES, sum);
             }
         }
     }

@@ -44,11 +44,11 @@ impl<'a> OutputGradient<'a> {
         let mut rows = Scratch::stale(lines.len() * self.columns * stride);
         for (rows, line) in rows.chunks_exact_mut(self.columns * stride).zip(lines) {
             let (image, oy) = (line / self.lines, line % self.lines);
-            for (ox, row) in rows.chunks_exact_mut(stride).enumerate() {
-                let place = (oy % 2 * 2 + ox % 2) as u8;
-                match self.maxima(image, oy / 2, ox / 2) {
-                    Some(maxima) => pass_on(&self.dy[maxima.clone()], &winner[maxima], place, row),
-                    None => row.fill(0.0),
+            let place = (oy % 2 * 2) as u8;
+            for (px, pair) in rows.chunks_mut(2 * stride).enumerate() {
+                match self.maxima(image, oy / 2, px) {
+                    Some(maxima) => pass_on(&self.dy[maxima.clone()], &winner[maxima], place, pair),
+                    None => pair.fill(0.0),
                 }
             }
         }
@@ -64,12 +64,14 @@ impl<'a> OutputGradient<'a> {
     }
 }
 
-/// The gradient of the maxima that `place` won.
+/// The gradients of the maxima that `place` won, and of those that its neighbour won.
 #[inline(always)]
-fn pass_on(dy: &[f32], winner: &[u8], place: u8, row: &mut [f32]) {
-    let (row, rest) = row.split_at_mut(dy.len());
-    for ((row, dy), winner) in row.iter_mut().zip(dy).zip(winner) {
-        *row = if *winner == place { *dy } else { 0.0 };
+fn pass_on(dy: &[f32], winner: &[u8], place: u8, pair: &mut [f32]) {
+    let (first, second) = pair.split_at_mut(pair.len() / 2);
+    for (((first, second), dy), winner) in first.iter_mut().zip(second.iter_mut()).zip(dy).zip(winner) {
+        *first = if *winner == place { *dy } else { 0.0 };
+        *second = if *winner == place + 1 { *dy } else { 0.0 };
     }
-    rest.fill(0.0);
+    first[dy.len()..].fill(0.0);
+    second[dy.len()..].fill(0.0);
 }

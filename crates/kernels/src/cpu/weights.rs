@@ -62,16 +62,22 @@ impl<'a> Rows<'a> {
 /// first cache.
 #[inline(always)]
 pub(crate) fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32], stride: usize) {
-    const SIDE: usize = 16;
     for row in (0..stride).step_by(SIDE) {
         for column in (0..columns).step_by(SIDE) {
-            let square = (columns - column).min(SIDE);
-            for c in column..column + square {
-                let end = (row + SIDE).min(stride);
-                for (r, to) in (row..end).zip(&mut to[c * stride + row..c * stride + end]) {
-                    *to = if r < rows { from[r * columns + c] } else { 0.0 };
+            let width = (columns - column).min(SIDE);
+            let square: [&[f32]; SIDE] = std::array::from_fn(|r| match from.get((row + r) * columns + column..) {
+                Some(from) if row + r < rows => &from[..width],
+                _ => &[0.0; SIDE][..width],
+            });
+            for (c, to) in to[column * stride..].chunks_mut(stride).take(width).enumerate() {
+                match to.get_mut(row..row + SIDE) {
+                    Some(to) => to.iter_mut().zip(square).for_each(|(to, from)| *to = from[c]),
+                    None => to[row..].iter_mut().zip(square).for_each(|(to, from)| *to = from[c]),
                 }
             }
         }
     }
 }
+
+/// Rows and columns of a square.
+const SIDE: usize = 16;

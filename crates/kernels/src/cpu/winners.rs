@@ -180,21 +180,17 @@ fn add_windows<S: Simd, const VECTORS: usize>(
         let mut held: [[S::f32s; VECTORS]; PAIR] = from_fn(|f| from_fn(|v| sums[f * VECTORS + v]));
         let pixels = winners.gradients.chunks_exact(filters).zip(starts.chunks_exact(filters));
         for (gradients, starts) in pixels {
-            for f in 0..PAIR {
+            for (f, held) in held.iter_mut().enumerate() {
                 let gradient = simd.splat_f32s(gradients[pair * PAIR + f]);
                 let start = starts[pair * PAIR + f] as usize;
-                for v in 0..VECTORS {
+                for (v, sum) in held.iter_mut().enumerate() {
                     // SAFETY: no start is further than `furthest`, from where the vectors end within the windows.
                     let x = unsafe { windows.as_ptr().add(start).cast::<S::f32s>().add(v).read_unaligned() };
-                    held[f][v] = simd.mul_add_e_f32s(gradient, x, held[f][v]);
+                    *sum = simd.mul_add_e_f32s(gradient, x, *sum);
                 }
             }
         }
-        for f in 0..PAIR {
-            for v in 0..VECTORS {
-                sums[f * VECTORS + v] = held[f][v];
-            }
-        }
+        sums.copy_from_slice(held.as_flattened());
     }
 }
 
@@ -237,9 +233,9 @@ pub(crate) fn scatter<S: Simd>(
 ) {
     let chunks = Chunks::new::<S>(segment(window));
     let pixels = dz.pooled_lines() * dz.pooled_columns();
-    let mut lists = Scratch::stale((pixels * 4 * dz.filters).div_ceil(2));
+    let mut lists = Scratch::stale((pixels * LISTS * dz.filters).div_ceil(2));
     let mut counts = Scratch::stale(pixels * 2);
-    let lists = &mut bytemuck::cast_slice_mut::<f32, u16>(&mut lists)[..pixels * 4 * dz.filters];
+    let lists = &mut bytemuck::cast_slice_mut::<f32, u16>(&mut lists)[..pixels * LISTS * dz.filters];
     let counts = bytemuck::cast_slice_mut::<f32, u16>(&mut counts);
     for (image, dx) in images.zip(dx.chunks_mut(pitch.image)) {
         let Some(winner) = dz.winner else { return };
@@ -254,19 +250,20 @@ pub(crate) fn scatter<S: Simd>(
     }
 }
 
-/// Lists, for each maximum of an image, the filters that each of the four places won.
+/// One for each of the four places, and one for [`NOBODY`](crate::convolution::NOBODY), which saves asking.
+const LISTS: usize = 5;
+
+/// Lists, for each maximum of an image, the filters that each place won.
 #[inline(always)]
 fn sort_by_place(winner: &[u8], filters: usize, lists: &mut [u16], counts: &mut [u16]) {
-    let pixels = lists.chunks_exact_mut(4 * filters).zip(counts.chunks_exact_mut(4));
+    let pixels = lists.chunks_exact_mut(LISTS * filters).zip(counts.chunks_exact_mut(4));
     for ((lists, counts), winner) in pixels.zip(winner.chunks_exact(filters)) {
         // Twelve bits for each place: counters in one register have no memory to wait for.
         let mut packed = 0u64;
         for (filter, winner) in winner.iter().enumerate() {
             let shift = 12 * u32::from(*winner);
             let count = packed >> shift & 0xfff;
-            if let Some(slot) = lists.get_mut(usize::from(*winner) * filters + count as usize) {
-                *slot = filter as u16;
-            }
+            lists[usize::from(*winner) * filters + count as usize] = filter as u16;
             packed += 1 << shift;
         }
         counts.iter_mut().enumerate().for_each(|(place, count)| *count = (packed >> (12 * place) & 0xfff) as u16);
@@ -288,7 +285,7 @@ fn add_weights<S: Simd, const VECTORS: usize>(simd: S, sorted: &Sorted<'_>, weig
     let Sorted { dy, lists, counts, filters, columns, pitch: Pitch { down, right, .. } } = *sorted;
     let places = [0, right, down, down + right];
     let weights = S::as_simd_f32s(weights).0;
-    let pixels = dy.chunks_exact(filters).zip(lists.chunks_exact(4 * filters)).zip(counts.chunks_exact(4));
+    let pixels = dy.chunks_exact(filters).zip(lists.chunks_exact(LISTS * filters)).zip(counts.chunks_exact(4));
     for (pixel, ((dy, lists), counts)) in pixels.enumerate() {
         let first = pixel / columns * 2 * down + pixel % columns * 2 * right;
         for ((list, count), place) in lists.chunks_exact(filters).zip(counts).zip(places) {

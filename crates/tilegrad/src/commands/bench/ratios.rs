@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::time::Instant;
 use tilegrad_kernels::hash;
 use tilegrad_model::data::Dataset;
-use tilegrad_model::{Config, Stepper, Trainer};
+use tilegrad_model::{Config, Lowering, Stepper, Trainer};
 use tilegrad_runtime::{Device, DeviceKind};
 
 /// Compare two ways to do the same work, in turn in one run, so that the speed of the machine cancels out.
@@ -100,9 +100,12 @@ pub fn run(args: &RatiosArgs) -> Result<()> {
 /// A comparison of two settings of the engine is a line here: what it changes in the configuration of either side.
 fn steps(device: &Device) -> Result<Vec<Ratio>> {
     let twice = Claim { what: "a step of batch 64", against: "two steps of batch 32", most: 1.4 };
+    let fused = Claim { what: "a fused step", against: "one with --no-fuse", most: 1.0 };
+    let implicit = Claim { what: "a step", against: "one with --lowering im2col", most: 0.8 };
     Ok(vec![
         compare_steps(device, twice, (&|_| {}, 1), (&|config| config.train.batch = BATCH / 2, 2))?,
-        // ENGINE: fused against unfused (at most 1.1), implicit against im2col lowering, tuned against default.
+        compare_steps(device, fused, (&|_| {}, 1), (&|config| config.engine.fuse = false, 1))?,
+        compare_steps(device, implicit, (&|_| {}, 1), (&|config| config.engine.lowering = Lowering::Im2col, 1))?,
     ])
 }
 
@@ -158,14 +161,14 @@ fn products(device: &Device) -> Result<Vec<Ratio>> {
     let mut run_calls = |calls: &[usize], times: u32| -> Result<()> {
         (0..times).try_for_each(|_| calls.iter().try_for_each(|&call| Ok(stepper.run_call(call, 1)?)))
     };
-    let convolution = Claim { what: "conv2 forward, all of it", against: "its product in gemm", most: 4.0 };
+    let convolution = Claim { what: "conv2 forward, all of it", against: "its product in gemm", most: 1.5 };
     let layer = Claim { what: "dense1 forward, all of it", against: "its product in gemm", most: 4.0 };
     let mut ratios = vec![
         compare(convolution, &mut |times| run_calls(&forward, times), &mut |times| conv2.run(times))?,
         compare(layer, &mut |times| run_calls(&dense, times), &mut |times| dense1.run(times))?,
     ];
     stepper.restart();
-    let step = Claim { what: "a step of batch 64", against: "as many flops in gemm, 512 x 512 x 512", most: 10.0 };
+    let step = Claim { what: "a step of batch 64", against: "as many flops in gemm, 512 x 512 x 512", most: 1.5 };
     ratios.push(compare_scaled(step, &mut |times| Ok(stepper.run(times)?), &mut |times| cube.run(times), cubes)?);
     Ok(ratios)
 }

@@ -4,6 +4,7 @@ use super::{median, peak_rss_mb, rounded};
 use crate::commands::train::reference;
 use crate::data;
 use crate::device::{self, DeviceArgs};
+use crate::engine::EngineArgs;
 use crate::output::{json, say};
 use anyhow::Result;
 use clap::{Args, value_parser};
@@ -25,6 +26,8 @@ use tilegrad_runtime::DeviceKind;
 pub struct StepArgs {
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Examples of one step
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = value_parser!(u32).range(1..))]
     batch: u32,
@@ -59,6 +62,7 @@ struct Measured {
 pub fn run(args: &StepArgs, started: Instant) -> Result<()> {
     let mut config = reference()?;
     config.train.batch = args.batch;
+    args.engine.apply(&mut config);
     let folder = args.data.clone().map_or_else(data::mnist, Ok)?;
     let splits = data::load(&folder, &config.network, None)?;
     let device = args.device.open()?;
