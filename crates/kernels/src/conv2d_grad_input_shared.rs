@@ -26,9 +26,9 @@ pub static KERNEL: Kernel = Kernel {
     params: conv2d_grad_input::KERNEL.params,
     threads,
     variants: &[
-        tile!("64x32x16, 8x4", 64, [64, 32, 16], [8, 4], [], |words| fills(words, 64, 32)),
-        tile!("32x32x16, 4x4", 64, [32, 32, 16], [4, 4], [], takes),
-        tile!("128x32x16, 8x4", 128, [128, 32, 16], [8, 4], [], |words| fills(words, 128, 32)),
+        tile!("32x32x16, 4x4", 64, [32, 32, 16], [4, 4], [], |words| takes(words) && !fills(words, 64, 32)),
+        tile!("64x32x16, 8x4", 64, [64, 32, 16], [8, 4], [], takes),
+        tile!("128x32x16, 8x4", 128, [128, 32, 16], [8, 4], [], takes),
     ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
@@ -53,7 +53,7 @@ fn takes(words: &[u32]) -> bool {
 
 fn fills(words: &[u32], block_m: u64, block_n: u64) -> bool {
     let (pixels, channels) = extent(words);
-    takes(words) && keeps_busy(pixels, channels, 1, [block_m, block_n])
+    keeps_busy(pixels, channels, 1, [block_m, block_n])
 }
 
 /// Rows and columns of the product.

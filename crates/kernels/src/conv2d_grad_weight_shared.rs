@@ -28,9 +28,9 @@ pub static KERNEL: Kernel = Kernel {
     params: conv2d_grad_weight::KERNEL.params,
     threads,
     variants: &[
-        tile!("64x64x8, 8x4", 128, [64, 64, 8], [8, 4], [], |words| fills(words, 64, 64)),
-        tile!("64x32x8, 8x4", 64, [64, 32, 8], [8, 4], [], |words| fills(words, 64, 32)),
-        tile!("32x32x8, 4x4", 64, [32, 32, 8], [4, 4], [], takes),
+        tile!("32x32x8, 4x4", 64, [32, 32, 8], [4, 4], [], |words| takes(words) && !fills(words, 64, 32)),
+        tile!("64x32x8, 8x4", 64, [64, 32, 8], [8, 4], [], |words| takes(words) && !fills(words, 64, 64)),
+        tile!("64x64x8, 8x4", 128, [64, 64, 8], [8, 4], [], takes),
     ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
@@ -55,7 +55,7 @@ fn takes(words: &[u32]) -> bool {
 
 fn fills(words: &[u32], block_m: u64, block_n: u64) -> bool {
     let (rows, filters, splits) = extent(words);
-    takes(words) && keeps_busy(rows, filters, splits, [block_m, block_n])
+    keeps_busy(rows, filters, splits, [block_m, block_n])
 }
 
 /// Rows and columns of the product, and shares.

@@ -51,10 +51,10 @@ pub static KERNEL: Kernel = Kernel {
     params: matmul::KERNEL.params,
     threads,
     variants: &[
-        tile!("64x64x8, 8x4", 128, [64, 64, 8], [8, 4], [("BUFFERS", 1)], |words| fills(words, 64, 64)),
-        tile!("64x32x8, 8x4", 64, [64, 32, 8], [8, 4], [("BUFFERS", 1)], |words| fills(words, 64, 32)),
-        tile!("32x32x8, 4x4", 64, [32, 32, 8], [4, 4], [("BUFFERS", 1)], |_| true),
-        tile!("128x64x8, 8x8, two buffers", 128, [128, 64, 8], [8, 8], [("BUFFERS", 2)], |words| fills(words, 128, 64)),
+        tile!("32x32x8, 4x4", 64, [32, 32, 8], [4, 4], [("BUFFERS", 1)], |words| !fills(words, 64, 32)),
+        tile!("64x32x8, 8x4", 64, [64, 32, 8], [8, 4], [("BUFFERS", 1)], |words| !fills(words, 64, 64)),
+        tile!("64x64x8, 8x4", 128, [64, 64, 8], [8, 4], [("BUFFERS", 1)], |_| true),
+        tile!("128x64x8, 8x8, two buffers", 128, [128, 64, 8], [8, 8], [("BUFFERS", 2)], |_| true),
     ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
@@ -73,7 +73,7 @@ pub fn call(io: matmul::Io, dims: matmul::Dims) -> Result<Call, ShapeError> {
 }
 
 /// Whether tiles of this size cover `rows × columns`, `splits` times, with workgroups enough to keep a GPU busy and without
-/// leaving most of a tile empty. Larger tiles read less memory per product; smaller ones are more, and hide latency.
+/// leaving most of a tile empty. Larger tiles read less memory per product, so the largest that does is the default.
 pub(crate) fn keeps_busy(rows: u64, columns: u64, splits: u64, tile: [u64; 2]) -> bool {
     const BUSY: u64 = 32;
     let groups = rows.div_ceil(tile[0]) * columns.div_ceil(tile[1]) * splits;
