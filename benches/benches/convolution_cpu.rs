@@ -168,8 +168,9 @@ fn table(device: &Device, batch: u32, train: bool) {
 }
 
 fn main() {
-    let device = tilegrad_benches::device().unwrap();
-    table(&device, 64, true);
-    table(&device, 256, false);
-    table(&device, 1, false);
+    for device in tilegrad_benches::devices().unwrap() {
+        table(&device, 64, true);
+        table(&device, 256, false);
+        table(&device, 1, false);
+    }
 }

@@ -80,12 +80,14 @@ pub static KERNEL: Kernel = Kernel {
 pub fn splits(shape: Convolution) -> Result<u32, ShapeError> {
     const TILE: u32 = 32;
     const WANTED_GROUPS: u32 = 128;
+    // One call adds up so many shares.
+    const MOST_TO_FILL: u32 = 64;
     let p = shape.checked(&KERNEL, 0)?;
     let lines = volume("lines", &[p.batch, p.out_height])? as u32;
     let pixels = volume("pixels", &[lines, p.out_width])? as u32;
     let weights = volume("weights", &[p.kernel_height, p.kernel_width, p.channels])? as u32;
     let groups = weights.div_ceil(TILE).saturating_mul(shape.filters.div_ceil(TILE));
-    let to_fill = WANTED_GROUPS.div_ceil(groups).min(pixels.div_ceil(256));
+    let to_fill = WANTED_GROUPS.div_ceil(groups).min(pixels.div_ceil(256)).min(MOST_TO_FILL);
     // A share is a whole number of lines, so the shortest loop is a line.
     let lines_at_most = (8192 / p.out_width).max(1);
     Ok(to_fill.max(lines.div_ceil(lines_at_most)).clamp(1, lines))
