@@ -113,7 +113,7 @@ fn table(rows: &[Row]) -> Table {
         ("default ms", Align::Right),
         ("chosen ms", Align::Right),
         ("gain", Align::Right),
-        ("", Align::Left),
+        ("compared", Align::Right),
         ("shape", Align::Left),
     ]);
     for row in rows {
@@ -122,13 +122,13 @@ fn table(rows: &[Row]) -> Table {
             Some((default, chosen)) => (ms(default), ms(chosen), format!("{:.0} %", 100.0 * (1.0 - chosen / default))),
             None => Default::default(),
         };
-        let how = match row.outcome {
-            Outcome::Measured(_) => "",
-            Outcome::Known(..) => "known",
-            Outcome::OutOfTime => "no time left",
+        let how = match &row.outcome {
+            Outcome::Measured(all) => all.len().to_string(),
+            Outcome::Known(..) => "known".into(),
+            Outcome::OutOfTime => "no time left".into(),
         };
         let shape = shape(row);
-        table.row([row.kernel.name.into(), name(row.default), chosen, default_ms, chosen_ms, gain, how.into(), shape]);
+        table.row([row.kernel.name.into(), name(row.default), chosen, default_ms, chosen_ms, gain, how, shape]);
     }
     table
 }
