@@ -234,12 +234,15 @@ fn maximum<S: Simd>(simd: S, four: [S::f32s; 4], bias: S::f32s, relu: bool) -> (
 /// As many of `words`' lowest bytes as `to` has room for.
 #[inline(always)]
 fn store_bytes<S: Simd>(to: &mut [u8], words: S::u32s) {
+    const MOST_LANES: usize = 16;
     // Hidden, so that the compiler reads the words back from memory as one vector instead of taking them out of theirs one by
     // one: that took half of the time of a first layer.
-    let words = std::hint::black_box(&words);
-    let words = bytemuck::cast_slice::<S::u32s, u32>(std::slice::from_ref(words));
+    let words = std::hint::black_box(words);
+    let words = bytemuck::cast_slice::<S::u32s, u32>(std::slice::from_ref(&words));
+    let mut bytes = [0; MOST_LANES];
+    bytes.iter_mut().zip(words).for_each(|(byte, word)| *byte = *word as u8);
     match to.get_mut(..S::U32_LANES) {
-        Some(whole) => whole.iter_mut().zip(words).for_each(|(byte, word)| *byte = *word as u8),
-        None => to.iter_mut().zip(words).for_each(|(byte, word)| *byte = *word as u8),
+        Some(whole) => whole.copy_from_slice(&bytes[..S::U32_LANES]),
+        None => to.copy_from_slice(&bytes[..to.len()]),
     }
 }

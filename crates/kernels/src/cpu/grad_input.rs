@@ -125,7 +125,7 @@ impl Source<'_> {
             return winners::scatter(simd, p, &self.dz, self.weights, self.images.clone(), pitch, dx);
         }
         let (height, width) = (p.out_height as usize, p.out_width as usize);
-        let dz = &self.dz.rows::<S>(self.images.start * height..self.images.end * height);
+        let dz = &self.dz.rows(simd, self.images.start * height..self.images.end * height);
         let (filters, segment) = (self.dz.filters, segment(p));
         let walk = Walk { runs: 1, terms: filters, a_run: 0, a_term: 1, b_run: 0, b_term: self.weights.stride };
         let cursor = Cursor::new(height, width, pitch);

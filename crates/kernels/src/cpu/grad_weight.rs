@@ -82,13 +82,13 @@ impl WithSimd for Bias<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self { height, dz, lines, bias } = self;
         bias.fill(0.0);
         if dz.winner.is_some() {
             return winners::add_to_bias(&dz, height, &lines, bias);
         }
-        let rows = dz.rows::<S>(lines);
+        let rows = dz.rows(simd, lines);
         for row in rows.chunks_exact(rows.stride) {
             bias.iter_mut().zip(row).for_each(|(sum, dz)| *sum += dz);
         }
@@ -130,7 +130,7 @@ impl Block<'_> {
         let columns = self.window.out_width as usize;
         for image in self.images() {
             let lines = self.lines_of(image);
-            let dz = &self.dz.rows::<S>(image * height + lines.start..image * height + lines.end);
+            let dz = &self.dz.rows(simd, image * height + lines.start..image * height + lines.end);
             let windows = &Windows::new(self.window, self.x, image..image + 1, lines.clone());
             let (pitch, stride) = (windows.pitch, dz.stride);
             let walk = Walk {
@@ -161,7 +161,7 @@ impl Block<'_> {
     fn along_images<S: Simd>(self, simd: S) {
         let height = self.window.out_height as usize;
         let columns = self.window.out_width as usize;
-        let dz = &self.dz.rows::<S>(self.lines.clone());
+        let dz = &self.dz.rows(simd, self.lines.clone());
         let images = self.images();
         let windows = &Windows::new(self.window, self.x, images.clone(), 0..height);
         let (pitch, stride) = (windows.pitch, dz.stride);

@@ -1,6 +1,7 @@
 //! The gradient of a convolution's outputs, as it is bound: of every output, or of the maxima with their winners.
 
 use super::scratch::Scratch;
+use super::simd::{load, store};
 use super::weights::Rows;
 use crate::window::Params;
 use pulp::Simd;
@@ -35,24 +36,36 @@ impl<'a> OutputGradient<'a> {
 
     /// One row per output of `lines`, counted over all images.
     #[inline(always)]
-    pub fn rows<S: Simd>(&self, lines: Range<usize>) -> Rows<'a> {
+    pub fn rows<S: Simd>(&self, simd: S, lines: Range<usize>) -> Rows<'a> {
         let line = self.columns * self.filters;
         let Some(winner) = self.winner else {
             return Rows::new::<S>(&self.dy[lines.start * line..lines.end * line], self.filters);
         };
         let stride = self.filters.next_multiple_of(S::F32_LANES);
         let mut rows = Scratch::stale(lines.len() * self.columns * stride);
+        let mut words = Scratch::stale(self.pooled_columns() * self.filters);
         for (rows, line) in rows.chunks_exact_mut(self.columns * stride).zip(lines) {
             let (image, oy) = (line / self.lines, line % self.lines);
-            let place = (oy % 2 * 2) as u8;
-            for (px, pair) in rows.chunks_mut(2 * stride).enumerate() {
-                match self.maxima(image, oy / 2, px) {
-                    Some(maxima) => pass_on(&self.dy[maxima.clone()], &winner[maxima], place, pair),
-                    None => pair.fill(0.0),
-                }
+            let Some(maxima) = self.line_of_maxima(image, oy / 2) else {
+                rows.fill(0.0);
+                continue;
+            };
+            let words = bytemuck::cast_slice_mut::<f32, u32>(&mut words);
+            words.iter_mut().zip(&winner[maxima.clone()]).for_each(|(word, byte)| *word = u32::from(*byte));
+            let (pairs, odd) = rows.split_at_mut(self.pooled_columns() * 2 * stride);
+            let maxima = self.dy[maxima].chunks_exact(self.filters).zip(words.chunks_exact(self.filters));
+            for (pair, (dy, winner)) in pairs.chunks_exact_mut(2 * stride).zip(maxima) {
+                pass_on(simd, dy, winner, oy as u32 % 2 * 2, pair);
             }
+            odd.fill(0.0);
         }
         Rows::packed(rows, stride)
+    }
+
+    fn line_of_maxima(&self, image: usize, py: usize) -> Option<Range<usize>> {
+        let (lines, size) = (self.pooled_lines(), self.pooled_columns() * self.filters);
+        let at = (image * lines + py) * size;
+        (py < lines).then_some(at..at + size)
     }
 
     /// The maxima of a window of 2×2, unless it is only part of one.
@@ -66,12 +79,15 @@ impl<'a> OutputGradient<'a> {
 
 /// The gradients of the maxima that `place` won, and of those that its neighbour won.
 #[inline(always)]
-fn pass_on(dy: &[f32], winner: &[u8], place: u8, pair: &mut [f32]) {
+fn pass_on<S: Simd>(simd: S, dy: &[f32], winner: &[u32], place: u32, pair: &mut [f32]) {
     let (first, second) = pair.split_at_mut(pair.len() / 2);
-    for (((first, second), dy), winner) in first.iter_mut().zip(second.iter_mut()).zip(dy).zip(winner) {
-        *first = if *winner == place { *dy } else { 0.0 };
-        *second = if *winner == place + 1 { *dy } else { 0.0 };
+    let zero = simd.splat_f32s(0.0);
+    for at in (0..dy.len()).step_by(S::F32_LANES) {
+        let dy = load(simd, dy, at);
+        let winner = simd.transmute_u32s_f32s(load(simd, bytemuck::cast_slice(winner), at));
+        for (row, place) in [(&mut *first, place), (&mut *second, place + 1)] {
+            let won = simd.equal_u32s(winner, simd.splat_u32s(place));
+            store(simd, row, at, simd.select_f32s(won, dy, zero));
+        }
     }
-    first[dy.len()..].fill(0.0);
-    second[dy.len()..].fill(0.0);
 }
