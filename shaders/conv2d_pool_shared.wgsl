@@ -207,7 +207,7 @@ fn main(
             }
             if maximum < maxima && vector < vectors {
                 y[maximum * vectors + vector] = best;
-                winner[maximum * vectors + vector] = place.x | place.y << 8u | place.z << 16u | place.w << 24u;
+                winner[maximum * vectors + vector] = place.x | (place.y << 8u) | (place.z << 16u) | (place.w << 24u);
             }
         }
     }

@@ -145,8 +145,11 @@ fn a_chip_that_the_process_was_not_started_for_is_an_error() {
     assert_eq!(error, "RADV_FORCE_FAMILY is not set, expected vega10; set it before the process starts");
 }
 
+/// Params by name.
+type Given = &'static [(&'static str, u32)];
+
 /// What the reference network asks of each kernel at batch 64, and the params as the kernel names them.
-const NETWORK: &[(&str, &str, &[(&str, u32)])] = &[
+const NETWORK: &[(&str, &str, Given)] = &[
     ("matmul_shared", "conv2 forward", &[("m", 7744), ("n", 64), ("k", 288)]),
     ("matmul_shared", "conv2 weights", &[("m", 288), ("n", 64), ("k", 7744), ("trans_a", 1), ("splits", 8)]),
     ("matmul_shared", "conv2 images", &[("m", 7744), ("n", 288), ("k", 64), ("trans_b", 1)]),
@@ -167,7 +170,7 @@ const NETWORK: &[(&str, &str, &[(&str, u32)])] = &[
     ("conv2d_grad_weight_shared", "dense1", DENSE1),
 ];
 
-const CONV1: &[(&str, u32)] = &[
+const CONV1: Given = &[
     ("height", 28),
     ("width", 28),
     ("channels", 1),
@@ -179,7 +182,7 @@ const CONV1: &[(&str, u32)] = &[
     ("splits", 128),
     ("bias_offset", 320),
 ];
-const CONV2: &[(&str, u32)] = &[
+const CONV2: Given = &[
     ("height", 13),
     ("width", 13),
     ("channels", 32),
@@ -191,7 +194,7 @@ const CONV2: &[(&str, u32)] = &[
     ("splits", 8),
     ("bias_offset", 18_432),
 ];
-const CONV3: &[(&str, u32)] = &[
+const CONV3: Given = &[
     ("height", 5),
     ("width", 5),
     ("channels", 64),
@@ -203,10 +206,10 @@ const CONV3: &[(&str, u32)] = &[
     ("splits", 3),
     ("bias_offset", 36_864),
 ];
-const DENSE1: &[(&str, u32)] = &[("channels", 576), ("filters", 64), ("bias_offset", 36_864)];
+const DENSE1: Given = &[("channels", 576), ("filters", 64), ("bias_offset", 36_864)];
 
 /// The params in the kernel's order; what is not given is what an image of one pixel has, at batch 64.
-fn params(kernel: &Kernel, case: &str, given: &[(&str, u32)]) -> Vec<u32> {
+fn params(kernel: &Kernel, case: &str, given: Given) -> Vec<u32> {
     let value = |name: &str| match (name, given.iter().find(|(given, _)| *given == name)) {
         (_, Some((_, value))) => *value,
         ("batch", _) => 64,
@@ -258,10 +261,10 @@ fn matrix_loop(asm: &str, inner: u64) -> [u64; 2] {
     let whole = *heavy.iter().max_by_key(|(first, last)| last - first).expect("the kernel has a loop of multiply-adds");
     let within = |at: usize| heavy.iter().any(|found| *found != whole && (found.0..=found.1).contains(&at));
     let mut counts = [0; 2];
-    for at in whole.0..=whole.1 {
+    for (at, instruction) in code.iter().enumerate().take(whole.1 + 1).skip(whole.0) {
         let passes = if within(at) { inner } else { 1 };
-        counts[0] += passes * code[at].multiply_adds;
-        counts[1] += passes * code[at].vector;
+        counts[0] += passes * instruction.multiply_adds;
+        counts[1] += passes * instruction.vector;
     }
     counts
 }
@@ -278,10 +281,9 @@ fn read(asm: &str) -> (Vec<Instruction>, Vec<(usize, usize)>) {
             continue;
         }
         let Some(name) = text.split_whitespace().next() else { continue };
-        if let Some(&target) = text.split_whitespace().nth(1).and_then(|label| labels.get(label)) {
-            if name.contains("branch") {
-                ends.insert(target, code.len());
-            }
+        let target = text.split_whitespace().nth(1).and_then(|label| labels.get(label));
+        if let (Some(&target), true) = (target, name.contains("branch")) {
+            ends.insert(target, code.len());
         }
         let parts = text.split("::").filter_map(|part| part.split_whitespace().next());
         let vector: Vec<_> = parts.filter(|part| part.starts_with("v_")).collect();
