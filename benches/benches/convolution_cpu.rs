@@ -135,7 +135,11 @@ fn time(plan: &Plan) -> (f64, f64) {
 fn row(device: &Device, name: &str, case: &Case, gemm: &Case) {
     let flops = case.call.cost().flops as f64 / 1e6;
     let (best, median) = time(&prepare(device, &[case]));
-    print!("{name:>12} {:12} {flops:8.2} MFLOP {best:8.4} ms {median:8.4} median {:7.0} GFLOP/s", case.name, flops / best);
+    print!(
+        "{name:>12} {:12} {flops:8.2} MFLOP {best:8.4} ms {median:8.4} median {:7.0} GFLOP/s",
+        case.name,
+        flops / best
+    );
     let (best, _) = time(&prepare(device, &[gemm]));
     println!("   gemm {best:8.4} ms {:6.0} GFLOP/s", gemm.call.cost().flops as f64 / 1e6 / best);
 }
