@@ -22,4 +22,4 @@ pub use graph::{Buffer, Graph, Node, Purpose};
 pub use memory_plan::MemoryUse;
 pub use select::{Candidate, candidates, preferred};
 pub use store::VARIABLE as CACHE_VARIABLE;
-pub use tuner::{Confirmed, GAIN, Outcome, Row, StepTimes, TuneOptions, Tuning, Verdict, tuned_for};
+pub use tuner::{Confirmed, GAIN, Outcome, Row, StepTimes, TuneOptions, Tuning, TuningFile, Verdict, tuned_for};

@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn the_median_ignores_a_sample_that_measured_nothing() {
         let mut samples = Samples::default();
-        [8e-3, 0.0, 4e-3, 1e-9, 6e-3].map(|seconds| samples.add(seconds, 2));
+        [8e-3, 0.0, 4e-3, 1e-9, 6e-3].into_iter().for_each(|seconds| samples.add(seconds, 2));
         assert_eq!(samples.median(), Some(3e-3));
         assert_eq!(Samples(vec![1.0; SAMPLES / 2]).median(), None);
     }
