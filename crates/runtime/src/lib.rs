@@ -14,6 +14,7 @@ mod memory_plan;
 mod select;
 mod store;
 mod tuner;
+mod variants;
 
 pub use choice::{AdapterReport, DeviceChoice, DeviceKind, INSTALL_HINT, Picked, pick};
 pub use device::{Device, DeviceInfo, DeviceOptions, Memory, Plan, Snapshot, UseTuning, adapters};
