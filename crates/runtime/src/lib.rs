@@ -14,6 +14,7 @@ mod memory_plan;
 mod select;
 mod store;
 mod tuner;
+mod variants;
 
 pub use choice::{AdapterReport, DeviceChoice, DeviceKind, INSTALL_HINT, Picked, pick};
 pub use device::{Device, DeviceInfo, DeviceOptions, Memory, Plan, Snapshot, UseTuning, adapters};
@@ -22,4 +23,4 @@ pub use graph::{Buffer, Graph, Node, Purpose};
 pub use memory_plan::MemoryUse;
 pub use select::{Candidate, candidates, preferred};
 pub use store::VARIABLE as CACHE_VARIABLE;
-pub use tuner::{Confirmed, GAIN, Outcome, Row, StepTimes, TuneOptions, Tuning, Verdict, tuned_for};
+pub use tuner::{Confirmed, GAIN, Outcome, Row, StepTimes, TuneOptions, Tuning, TuningFile, Verdict, tuned_for};

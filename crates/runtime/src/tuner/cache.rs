@@ -97,28 +97,30 @@ impl Tuned {
 
     /// What the file of this adapter holds; nothing, with a warning, if it cannot be read or understood.
     pub fn load(report: &AdapterReport) -> Self {
-        file(report).map_or_else(|| Self::new(report), |file| Self::read(&file, report))
+        let Some(file) = file(report) else { return Self::new(report) };
+        Self::read(&file, report).unwrap_or_else(|problem| {
+            let file = file.display();
+            log::warn!(
+                "the tuning in {file} is ignored, the defaults are taken: {problem}; `tilegrad tune` writes a new one"
+            );
+            Self::new(report)
+        })
     }
 
-    fn read(file: &Path, report: &AdapterReport) -> Self {
+    /// What `file` holds, nothing if there is none, or what is wrong with it.
+    pub fn read(file: &Path, report: &AdapterReport) -> Result<Self, String> {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Self::new(report),
-            Err(error) => return Self::ignored(file, report, &error.to_string()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Self::new(report));
+            }
+            Err(error) => return Err(error.to_string()),
         };
         match serde_json::from_str::<Self>(&text) {
-            Ok(tuned) if tuned.belongs_to(report) => tuned,
-            Ok(_) => Self::ignored(file, report, "it is of another adapter, driver or version"),
-            Err(error) => Self::ignored(file, report, &error.to_string()),
+            Ok(tuned) if tuned.belongs_to(report) => Ok(tuned),
+            Ok(_) => Err("it is of another adapter, driver or version".into()),
+            Err(error) => Err(error.to_string()),
         }
-    }
-
-    fn ignored(file: &Path, report: &AdapterReport, problem: &str) -> Self {
-        let file = file.display();
-        log::warn!(
-            "the tuning in {file} is ignored, the defaults are taken: {problem}; `tilegrad tune` writes a new one"
-        );
-        Self::new(report)
     }
 
     fn belongs_to(&self, report: &AdapterReport) -> bool {
@@ -215,7 +217,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tune/toy.json");
         tuned().write(&file).unwrap();
-        let again = Tuned::read(&file, &report("1"));
+        let again = Tuned::read(&file, &report("1")).unwrap();
         assert_eq!(again, tuned());
         let chosen = again.find("relu", &[7]).and_then(|entry| entry.candidate(&BASE)).unwrap();
         assert_eq!((chosen.0.name, chosen.1.name), ("relu_other", "b"));
@@ -223,20 +225,22 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_foreign_file_counts_as_nothing() {
+    fn a_damaged_or_foreign_file_is_not_taken() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("toy.json");
         tuned().write(&file).unwrap();
-        assert_eq!(Tuned::read(&file, &report("2")).len(), 0, "another driver");
+        assert!(Tuned::read(&file, &report("2")).is_err(), "another driver");
         let whole = std::fs::read(&file).unwrap();
         for damaged in [&whole[..whole.len() / 2], &[], &[0xff, 0xfe]] {
             std::fs::write(&file, damaged).unwrap();
-            assert_eq!(Tuned::read(&file, &report("1")).len(), 0);
+            assert!(Tuned::read(&file, &report("1")).is_err());
         }
         let later = String::from_utf8(whole).unwrap().replace("\"format\": 1", "\"format\": 2");
         std::fs::write(&file, later).unwrap();
-        assert_eq!(Tuned::read(&file, &report("1")).len(), 0, "another format");
-        assert_eq!(Tuned::read(&folder.path().join("missing"), &report("1")).len(), 0);
+        assert!(Tuned::read(&file, &report("1")).is_err(), "another format");
+        for missing in [folder.path().join("missing"), file.join("below a file")] {
+            assert_eq!(Tuned::read(&missing, &report("1")).unwrap().len(), 0);
+        }
     }
 
     #[test]

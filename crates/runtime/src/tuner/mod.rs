@@ -112,10 +112,20 @@ fn same(a: Candidate, b: Candidate) -> bool {
     a.0 == b.0 && a.1.name == b.1.name
 }
 
-/// Kernels and shapes that were tuned on an adapter, and the file that says so; none if there is none.
-pub fn tuned_for(report: &AdapterReport) -> Option<(usize, PathBuf)> {
-    let file = file(report).filter(|file| file.exists())?;
-    Some((Tuned::load(report).len(), file))
+/// What an earlier tuning left for an adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TuningFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Kernels and shapes that were tuned, or why the file is ignored.
+    pub calls: Result<usize, String>,
+}
+
+/// What an earlier tuning left for an adapter; none if it was never tuned.
+pub fn tuned_for(report: &AdapterReport) -> Option<TuningFile> {
+    let path = file(report).filter(|file| file.exists())?;
+    let calls = Tuned::read(&path, report).map(|tuned| tuned.len());
+    Some(TuningFile { path, calls })
 }
 
 /// Tunes every call of `graphs` on `device`, whose adapter `report` describes, and saves what was found. `progress` is

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tilegrad_runtime::{AdapterReport, DeviceChoice, INSTALL_HINT, Picked, adapters, pick, tuned_for};
+use tilegrad_runtime::{AdapterReport, DeviceChoice, INSTALL_HINT, Picked, TuningFile, adapters, pick, tuned_for};
 
 /// Options of `tilegrad doctor`.
 #[derive(Debug, Args)]
@@ -46,8 +46,15 @@ pub struct Adapter {
 /// What `tilegrad tune` left for an adapter.
 #[derive(Debug, Clone, Serialize)]
 struct Tuning {
-    calls: usize,
     file: String,
+    calls: Option<usize>,
+    problem: Option<String>,
+}
+
+impl From<TuningFile> for Tuning {
+    fn from(TuningFile { path, calls }: TuningFile) -> Self {
+        Self { file: path.display().to_string(), calls: calls.as_ref().ok().copied(), problem: calls.err() }
+    }
 }
 
 /// What `--device auto` takes.
@@ -91,7 +98,7 @@ pub fn adapter(report: &AdapterReport) -> Adapter {
         driver: report.driver.clone(),
         features: report.features.clone(),
         limits: report.limits.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
-        tuning: tuned_for(report).map(|(calls, file)| Tuning { calls, file: file.display().to_string() }),
+        tuning: tuned_for(report).map(Tuning::from),
     }
 }
 
@@ -119,11 +126,19 @@ pub fn describe(report: &AdapterReport) -> String {
     for (place, (name, value)) in report.limits.iter().enumerate() {
         lines.push(format!("  {:<8}  {}", if place == 0 { "limits" } else { "" }, limit(name, *value)));
     }
-    lines.push(match tuned_for(report) {
-        Some((calls, file)) => format!("  tuning    {}, in {}", format::plural(calls, "call"), file.display()),
-        None => "  tuning    none; `tilegrad tune` finds the fastest variants".into(),
-    });
+    lines.push(format!("  tuning    {}", tuning(tuned_for(report))));
     lines.join("\n")
+}
+
+/// What was tuned, in words.
+fn tuning(found: Option<TuningFile>) -> String {
+    match found {
+        Some(TuningFile { path, calls: Ok(calls) }) => {
+            format!("{}, in {}", format::plural(calls, "call"), path.display())
+        }
+        Some(TuningFile { path, calls: Err(problem) }) => format!("ignored: {}: {problem}", path.display()),
+        None => "none; `tilegrad tune` looks for faster variants".into(),
+    }
 }
 
 /// The version of wgpu that this program is built from.
@@ -161,6 +176,14 @@ mod tests {
         );
         assert_eq!(version_of("c", ""), "unknown");
         assert!(version_of("wgpu", LOCK_FILE).starts_with("30."));
+    }
+
+    #[test]
+    fn a_tuning_is_counted_or_said_to_be_ignored() {
+        let found = |calls| Some(TuningFile { path: "x.json".into(), calls });
+        assert_eq!(tuning(found(Ok(2))), "2 calls, in x.json");
+        assert_eq!(tuning(found(Err("damaged".into()))), "ignored: x.json: damaged");
+        assert!(tuning(None).starts_with("none"));
     }
 
     #[test]
