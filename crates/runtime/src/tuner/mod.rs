@@ -92,6 +92,14 @@ impl Row {
         }
     }
 
+    /// What an earlier tuning found, where there was no time left to measure again.
+    fn or_known(self, known: Option<Self>) -> Self {
+        match (&self.outcome, known) {
+            (Outcome::OutOfTime, Some(known)) => known,
+            _ => self,
+        }
+    }
+
     fn is_changed(&self) -> bool {
         !same(self.default, self.chosen)
     }
@@ -144,11 +152,11 @@ pub fn tune(
     let mut rows = Vec::new();
     for (done, (call, candidates)) in calls.iter().enumerate() {
         progress(done, calls.len(), call.kernel.name);
-        let known = tuned.find(call.kernel.name, &call.params).filter(|_| !options.fresh);
+        let known = tuned.find(call.kernel.name, &call.params);
         let known = known.and_then(|entry| known_row(call, candidates, entry));
         rows.push(match known {
-            Some(row) => row,
-            None => tune_call(device, call, candidates, &in_time)?,
+            Some(row) if !options.fresh => row,
+            known => tune_call(device, call, candidates, &in_time)?.or_known(known),
         });
     }
     progress(calls.len(), calls.len(), "whole steps");
