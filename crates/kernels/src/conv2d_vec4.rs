@@ -20,12 +20,12 @@ use crate::convolution::Convolution;
 
 /// A tile of 8 pixels × 8 filters per thread, for filters enough for all lanes or for one lane.
 macro_rules! tile {
-    ($name:literal, $family:ident, $workgroup:literal, $lanes_n:literal, $suits:path) => {
+    ($name:literal, $workgroup:literal, $lanes_n:literal, $suits:path) => {
         Variant {
             name: $name,
             workgroup: [$workgroup, 1, 1],
             constants: &[("WORKGROUP", $workgroup), ("LANES_N", $lanes_n)],
-            family: Family::$family,
+            family: Family::BarrierFree,
             subgroup: None,
             fits: |words| $suits(words) && ($lanes_n == 1 || crate::conv2d_vec4::fills(words, 2 * $lanes_n)),
         }
@@ -43,11 +43,9 @@ pub static KERNEL: Kernel = Kernel {
     params: conv2d::KERNEL.params,
     threads: |words, tile| threads(words, tile, pixels(words)),
     variants: &[
-        tile!("8x8, 8 lanes", BarrierFree, 8, 8, divides),
-        tile!("8x8, 2 lanes", BarrierFree, 8, 2, divides),
-        tile!("8x8, 1 lane", BarrierFree, 8, 1, divides),
-        tile!("8x8 of 64 threads, 8 lanes", Any, 64, 8, divides),
-        tile!("8x8 of 64 threads, 1 lane", Any, 64, 1, divides),
+        tile!("8x8, 8 lanes", 8, 8, divides),
+        tile!("8x8, 2 lanes", 8, 2, divides),
+        tile!("8x8, 1 lane", 8, 1, divides),
     ],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
