@@ -1,5 +1,5 @@
 // Sum of each column of x over the s-th share of the rows, four columns to a load.
-// A thread makes 4 elements of y, a workgroup 4 * WORKGROUP neighbouring ones of one share; it adds four rows at a time,
+// A thread makes 4 elements of y, a workgroup 4 * WORKGROUP neighbouring ones of one share; it adds eight rows at a time,
 // one after the other. Threads beyond the edge repeat the last columns and store nothing.
 // Rust: crates/kernels/src/column_sum_vec4.rs
 

@@ -50,5 +50,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         }
     }
     let z = sum + bias[f];
-    y[i] = select(z, max(z, 0.0), relu == 1u);
+    // Not max: that may turn a NaN into 0.
+    y[i] = select(z, 0.0, relu == 1u && z < 0.0);
 }

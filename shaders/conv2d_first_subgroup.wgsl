@@ -104,7 +104,8 @@ fn main(
         for (var i = 0u; i < PIXELS; i++) {
             let z = sum[i][j] + biases;
             if pixel0 + i < pixels && vector0 + j * LANES_N < filter_vectors {
-                y[(pixel0 + i) * filter_vectors + vector[j]] = select(z, max(z, vec4f()), relu == 1u);
+                // Not max: that may turn a NaN into 0.
+                y[(pixel0 + i) * filter_vectors + vector[j]] = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
             }
         }
     }

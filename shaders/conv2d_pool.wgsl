@@ -43,6 +43,11 @@ fn pixel(image: u32, oy: u32, ox: u32, vector: u32) -> vec4f {
     return sum + bias[vector];
 }
 
+// As in max_pool, a NaN wins; by its bits, because a comparison may assume that there is none.
+fn wins(z: vec4f, best: vec4f) -> vec4<bool> {
+    return (z > best) | ((bitcast<vec4u>(z) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let i = id.y * (groups.x * 64u) + id.x;
@@ -59,12 +64,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var place = vec4u();
     for (var i = 1u; i < 4u; i++) {
         let z = pixel(image, oy + i / 2u, ox + i % 2u, vector);
-        place = select(place, vec4u(i), z > best);
-        best = select(best, z, z > best);
+        place = select(place, vec4u(i), wins(z, best));
+        best = select(best, z, wins(z, best));
     }
     if relu == 1u {
         place = select(place, vec4u(4u), best <= vec4f());
-        best = max(best, vec4f());
+        best = select(best, vec4f(), best <= vec4f());
     }
     y[i] = best;
     winner[i] = place.x | (place.y << 8u) | (place.z << 16u) | (place.w << 24u);

@@ -37,6 +37,11 @@ const TILE_VECTORS: u32 = LANES_N * VECTORS;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [batch, out_height/2, out_width/2, filters]
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4]
 
+// As in max_pool, a NaN wins; by its bits, because a comparison may assume that there is none.
+fn wins(z: vec4f, best: vec4f) -> vec4<bool> {
+    return (z > best) | ((bitcast<vec4u>(z) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3u,
@@ -113,12 +118,12 @@ fn main(
             var place = vec4u();
             for (var q = 1u; q < 4u; q++) {
                 let z = sum[i + q][j] + biases;
-                place = select(place, vec4u(q), z > best);
-                best = select(best, z, z > best);
+                place = select(place, vec4u(q), wins(z, best));
+                best = select(best, z, wins(z, best));
             }
             if relu == 1u {
                 place = select(place, vec4u(4u), best <= vec4f());
-                best = max(best, vec4f());
+                best = select(best, vec4f(), best <= vec4f());
             }
             let maximum = (pixel0 + i) / 4u;
             if maximum < maxima && vector0 + j * LANES_N < filter_vectors {

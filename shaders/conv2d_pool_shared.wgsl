@@ -111,6 +111,11 @@ fn load_w(p: u32, vector: u32) -> vec4f {
     return weight[select(min(p, terms - 1u), p, whole) * vectors + vector];
 }
 
+// As in max_pool, a NaN wins; by its bits, because a comparison may assume that there is none.
+fn wins(z: vec4f, best: vec4f) -> vec4<bool> {
+    return (z > best) | ((bitcast<vec4u>(z) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3u,
@@ -198,12 +203,12 @@ fn main(
             var place = vec4u();
             for (var pixel = 1u; pixel < 4u; pixel++) {
                 let z = sum[4u * i + pixel][j] + offset;
-                place = select(place, vec4u(pixel), z > best);
-                best = select(best, z, z > best);
+                place = select(place, vec4u(pixel), wins(z, best));
+                best = select(best, z, wins(z, best));
             }
             if relu == 1u {
                 place = select(place, vec4u(4u), best <= vec4f());
-                best = max(best, vec4f());
+                best = select(best, vec4f(), best <= vec4f());
             }
             if maximum < maxima && vector < vectors {
                 y[maximum * vectors + vector] = best;

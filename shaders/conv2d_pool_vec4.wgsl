@@ -102,7 +102,7 @@ struct Best {
 }
 
 fn better(best: Best, z: vec4f, place: u32) -> Best {
-    return Best(select(best.z, z, z > best.z), select(best.place, vec4u(place), z > best.z));
+    return Best(select(best.z, z, wins(z, best.z)), select(best.place, vec4u(place), wins(z, best.z)));
 }
 
 fn store_block(maximum: u32, vector: u32, sums: mat4x4f) {
@@ -115,11 +115,16 @@ fn store_block(maximum: u32, vector: u32, sums: mat4x4f) {
     best = better(best, sums[2] + biases, 2u);
     best = better(best, sums[3] + biases, 3u);
     if relu == 1u {
-        best = Best(max(best.z, vec4f()), select(best.place, vec4u(4u), best.z <= vec4f()));
+        best = Best(select(best.z, vec4f(), best.z <= vec4f()), select(best.place, vec4u(4u), best.z <= vec4f()));
     }
     let at = maximum * (filters / 4u) + vector;
     y[at] = best.z;
     winner[at] = best.place.x | (best.place.y << 8u) | (best.place.z << 16u) | (best.place.w << 24u);
+}
+
+// As in max_pool, a NaN wins; by its bits, because a comparison may assume that there is none.
+fn wins(z: vec4f, best: vec4f) -> vec4<bool> {
+    return (z > best) | ((bitcast<vec4u>(z) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -190,7 +190,8 @@ fn main(
             let pixel = pixel0 + 4u * (my_row_quad + i / 4u * THREADS_M) + i % 4u;
             if pixel < pixels && vector < vectors {
                 let z = sum[i][j] + offset;
-                y[pixel * vectors + vector] = select(z, max(z, vec4f()), relu == 1u);
+                // Not max: that may turn a NaN into 0.
+                y[pixel * vectors + vector] = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
             }
         }
     }

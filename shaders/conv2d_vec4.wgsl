@@ -92,7 +92,8 @@ fn fold_block(sums: mat4x4f, values: mat4x4f, weights: mat4x4f) -> mat4x4f {
 fn store(pixel: u32, vector: u32, sum: vec4f) {
     if pixel < batch * out_height * out_width && vector < filters / 4u {
         let z = sum + bias[vector];
-        y[pixel * (filters / 4u) + vector] = select(z, max(z, vec4f()), relu == 1u);
+        // Not max: that may turn a NaN into 0.
+        y[pixel * (filters / 4u) + vector] = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
     }
 }
 

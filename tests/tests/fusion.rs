@@ -123,3 +123,22 @@ fn a_fused_step_has_the_gradients_of_the_plain_one_on_the_cpu() {
 fn a_fused_step_has_the_gradients_of_the_plain_one_on_an_adapter() {
     fused_steps_agree(&devices::adapter().unwrap());
 }
+
+/// A ReLU or a pool that turned a NaN into a zero would hide a training that is broken.
+#[test]
+fn a_weight_that_is_not_a_number_is_seen_in_the_loss() {
+    for device in [devices::cpu().unwrap(), devices::adapter().unwrap()] {
+        for (fuse, lowering) in [(true, Lowering::Implicit), (false, Lowering::Implicit), (true, Lowering::Im2col)] {
+            let mut config = config(examples().remove(0).network, fuse);
+            config.engine.lowering = lowering;
+            let mut trainer = Trainer::new(device.clone(), config).unwrap();
+            let first = trainer.parameters().unwrap().remove(0);
+            let mut values = first.values;
+            values[0] = f32::NAN;
+            trainer.set_parameter(&first.name, &values).unwrap();
+            let result = trainer.steps_in_order(&noise(16), 1);
+            let hidden = result.as_ref().is_ok_and(|losses| losses[0].is_finite());
+            assert!(!hidden, "fuse {fuse}, {lowering:?} on {}: {result:?}", device.info().name);
+        }
+    }
+}

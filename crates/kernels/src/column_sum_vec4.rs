@@ -40,8 +40,10 @@ pub static KERNEL: Kernel = Kernel {
     cases,
 };
 
+/// Vectors of four in no more than 65535 workgroups of 32; the plain kernel folds longer lines.
 fn fits(words: &[u32]) -> bool {
-    Params::from_words(words).columns.is_multiple_of(4)
+    let columns = Params::from_words(words).columns;
+    columns.is_multiple_of(4) && columns <= 65_535 * 32 * 4
 }
 
 fn cases() -> Vec<Case> {

@@ -108,7 +108,8 @@ fn reference(p: Params, io: Host<'_>) {
         let (oy, image) = (line % p.out_height as usize, line / p.out_height as usize);
         pixel_sums.at(image, oy, ox, sums);
         for (y, sum) in y.iter_mut().zip(sums) {
-            *y = if p.relu == 1 { sum.max(0.0) as f32 } else { *sum as f32 };
+            // Not max: that would turn a NaN into 0.
+            *y = if p.relu == 1 && *sum < 0.0 { 0.0 } else { *sum as f32 };
         }
     });
 }
@@ -149,9 +150,18 @@ impl<'a> PixelSums<'a> {
 
 pub(crate) fn cases_of(kernel: &'static Kernel) -> Vec<Case> {
     let all = cases::SHAPES.iter().flat_map(|shape| [false, true].map(|relu| case_of(&KERNEL, *shape, relu)));
+    let all = all.chain(cases::WITH_A_NAN.map(|at| with_a_nan(case_of(&KERNEL, cases::SHAPES[at], true))));
     // Some kernels take only part of the shapes.
     let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(&case.call.params));
     all.filter(fits).map(|case| Case { call: Call { kernel, ..case.call }, ..case }).collect()
+}
+
+/// The same case with one pixel that is not a number: whatever it meets must not be either.
+pub(crate) fn with_a_nan(mut case: Case) -> Case {
+    let x = &mut case.buffers[0].words;
+    let middle = x.len() / 2;
+    x[middle] = f32::NAN.to_bits();
+    Case { name: format!("{} with a NaN", case.name), ..case }
 }
 
 fn case_of(kernel: &'static Kernel, shape: Convolution, relu: bool) -> Case {

@@ -9,8 +9,8 @@
 //! # Shapes
 //! `dy [batch, out_height, out_width, filters]`; with `pooled`, `dy [batch, out_height/2, out_width/2, filters]` and
 //! `winner [batch, out_height/2, out_width/2, filters/4]` as `conv2d_pool` wrote them. `weight` as in `conv2d`, `x` and
-//! `dx [batch, height, width, channels]`. Without `pooled` any buffer may be bound as `winner`, and without `relu` as `x`:
-//! neither is read then.
+//! `dx [batch, height, width, channels]`. Without `pooled` any buffer may be bound as `winner`, and without `relu` any of at
+//! least four elements as `x`: neither is read then.
 //!
 //! # Dispatch
 //! One thread per element of `dx` asks the windows that hold it, so windows may overlap without atomics.

@@ -57,7 +57,8 @@ pub static KERNEL: Kernel = Kernel {
 /// Whether vectors of four divide channels and filters.
 pub(crate) fn divides(words: &[u32]) -> bool {
     let p = Params::from_words(words);
-    [p.channels, p.filters].iter().all(|dim| dim % 4 == 0)
+    // Rows and columns are the grid's, which has at most 65535 of each.
+    [p.channels, p.filters].iter().all(|dim| dim % 4 == 0) && p.width.max(p.height) <= 65_535
 }
 
 fn threads(words: &[u32], tile: Tile) -> Threads {

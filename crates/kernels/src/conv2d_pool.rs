@@ -3,7 +3,7 @@
 //! # Formula
 //! `y = max` of `conv2d` over each window of 2×2, stride 2, without padding; an odd last row or column is left out.
 //! `winner` holds the place of the maximum within its window, the first in the order of rows if several tie, or
-//! [`NOBODY`] if `relu` cut all four off: then no gradient flows back.
+//! [`NOBODY`] if `relu` cut all four off: then no gradient flows back. A NaN in the window wins, so that a broken step is seen.
 //!
 //! # Shapes
 //! Those of [`conv2d`], and `y [batch, out_height/2, out_width/2, filters]`,
@@ -21,8 +21,8 @@
 
 use crate::contract::prelude::*;
 use crate::conv2d::{self, Params, PixelSums};
-use crate::convolution::{Convolution, NOBODY, cases, pooled_output, weight, winners};
-use crate::window::count;
+use crate::convolution::{Convolution, LONGEST_SUM, NOBODY, cases, output, pooled_output, weight, winners};
+use crate::window::{Window, count};
 
 buffers! {
     /// Images.
@@ -65,6 +65,14 @@ pub fn call(io: Io, shape: Convolution, relu: bool) -> Result<Call, ShapeError> 
     call_of(&KERNEL, io.into_slices(), shape, relu)
 }
 
+/// Whether a thread's loops can be as long as four windows of `shape`: the plain kernel goes over each, and counts lines
+/// and taps too.
+pub fn takes(shape: Convolution) -> bool {
+    let Window { kernel_height, kernel_width, .. } = shape.window;
+    let rounds = shape.terms() + u64::from(kernel_height) * (1 + u64::from(kernel_width));
+    rounds < LONGEST_SUM
+}
+
 pub(crate) fn call_of(
     kernel: &'static Kernel,
     slices: Vec<Slice>,
@@ -77,6 +85,9 @@ pub(crate) fn call_of(
     Ok(Check::new(kernel, slices)
         .rule(filters.is_multiple_of(4), || format!("filters must be a multiple of 4, got {filters}"))?
         .rule(height >= 2 && width >= 2, || format!("outputs of {height}x{width} hold no window of 2x2"))?
+        .rule(takes(shape), || {
+            format!("windows of {} terms are too long to go over four times in one thread", shape.terms())
+        })?
         .len("x", &p.input())?
         .len("weight", &weight(&p, filters))?
         .len("bias", &[("filters", filters)])?
@@ -89,7 +100,7 @@ pub(crate) fn cost(words: &[u32]) -> Cost {
     let p = Params::from_words(words);
     let maxima = count(&pooled_output(&p.window(), p.filters));
     let Cost { flops, bytes } = conv2d::cost(words);
-    let outputs = 4 * u64::from(p.batch * p.out_height * p.out_width * p.filters);
+    let outputs = 4 * count(&output(&p.window(), p.filters));
     Cost { flops: flops + 3 * maxima, bytes: bytes - outputs + 5 * maxima }
 }
 
@@ -115,7 +126,7 @@ fn reference(p: Params, io: Host<'_>) {
         for place in 0..4 {
             pixel_sums.at(image, 2 * oy + place / 2, 2 * ox + place % 2, sums);
             for (filter, (y, sum)) in y.iter_mut().zip(&*sums).enumerate() {
-                if *sum as f32 > *y {
+                if *sum as f32 > *y || sum.is_nan() {
                     *y = *sum as f32;
                     set_byte(winner, filter, place as u32);
                 }
@@ -135,6 +146,8 @@ fn set_byte(words: &mut [u32], at: usize, byte: u32) {
 
 pub(crate) fn cases_of(kernel: &'static Kernel) -> Vec<Case> {
     let all = cases::poolable().flat_map(|shape| [false, true].map(|relu| case_of(&KERNEL, shape, relu)));
+    let nans = cases::WITH_A_NAN.map(|at| conv2d::with_a_nan(case_of(&KERNEL, cases::SHAPES[at], true)));
+    let all = all.chain(nans);
     // Some kernels take only part of the shapes.
     let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(&case.call.params));
     all.filter(fits).map(|case| Case { call: Call { kernel, ..case.call }, ..case }).collect()

@@ -48,10 +48,11 @@ pub static KERNEL: Kernel = Kernel {
     cases: || matmul::cases_of(&KERNEL),
 };
 
-/// Whether vectors of four divide the shape along the direction in which each matrix is contiguous.
+/// Whether vectors of four divide the shape along the direction in which each matrix is contiguous, and a grid of at most
+/// 65535 tiles of eight rows holds it.
 pub(crate) fn divides(words: &[u32]) -> bool {
     let (m, n, k, layout) = matmul::shape(words);
-    let fours = |dims: &[u32]| dims.iter().all(|dim| dim % 4 == 0);
+    let fours = |dims: &[u32]| dims.iter().all(|dim| dim % 4 == 0) && m <= 8 * 65_535;
     match layout {
         Layout::NN | Layout::NT => fours(&[n, k]),
         Layout::TN => fours(&[m, n]),

@@ -61,7 +61,12 @@ pub(crate) const SHAPES: &[Convolution] = &[
         8,
     ),
     case(square([2, 2, 2, 4], 3, 1, 1), 4),
+    // Pads wider than what the windows cover.
+    case(Window { pad_left: 8, pad_right: 8, stride_width: 20, ..square([1, 4, 4, 1], 3, 20, 0) }, 1),
 ];
+
+/// Places in [`SHAPES`] of those that are also checked with a pixel that is not a number.
+pub(crate) const WITH_A_NAN: [usize; 2] = [1, 2];
 
 /// Those that a max pool of 2×2 can follow.
 pub(crate) fn poolable() -> impl Iterator<Item = Convolution> {

@@ -112,10 +112,10 @@ impl<S: Simd> Tiles<S> for PlainTiles<'_> {
         let columns: [usize; VECTORS] = from_fn(|v| column + v * S::F32_LANES);
         let bias = columns.map(|column| load(simd, self.bias, column));
         let filters = self.bias.len();
-        let least = simd.splat_f32s(if self.relu { 0.0 } else { f32::NEG_INFINITY });
         for (sums, y) in sums.into_iter().zip(self.y[row * filters..].chunks_exact_mut(filters)) {
             for ((sum, bias), column) in sums.into_iter().zip(bias).zip(columns) {
-                store(simd, y, column, simd.max_f32s(simd.add_f32s(sum, bias), least));
+                let z = simd.add_f32s(sum, bias);
+                store(simd, y, column, if self.relu { rectified(simd, z) } else { z });
             }
         }
     }
@@ -212,14 +212,22 @@ impl<S: Simd> Tiles<S> for PooledTiles<'_> {
     }
 }
 
-/// The largest of four with the bias on top, and its place; the first if several tie.
+/// Zero where `z` is negative; not a maximum, which may turn a NaN into 0.
+#[inline(always)]
+fn rectified<S: Simd>(simd: S, z: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    simd.select_f32s(simd.less_than_f32s(z, zero), zero, z)
+}
+
+/// The largest of four with the bias on top, and its place; the first if several tie. As in `max_pool`, a NaN wins.
 #[inline(always)]
 fn maximum<S: Simd>(simd: S, four: [S::f32s; 4], bias: S::f32s, relu: bool) -> (S::f32s, S::u32s) {
     let mut most = simd.add_f32s(four[0], bias);
     let mut winner = simd.splat_u32s(0);
     for (place, sum) in four.into_iter().enumerate().skip(1) {
         let other = simd.add_f32s(sum, bias);
-        let larger = simd.less_than_f32s(most, other);
+        let is_nan = simd.not_m32s(simd.equal_f32s(other, other));
+        let larger = simd.or_m32s(simd.less_than_f32s(most, other), is_nan);
         most = simd.select_f32s(larger, other, most);
         winner = simd.select_u32s(larger, simd.splat_u32s(place as u32), winner);
     }

@@ -96,6 +96,9 @@ pub(crate) fn for_each_row(p: &Params, pitch: Pitch, first_line: usize, mut f: i
     let [channels, width] = [p.channels, p.width].map(|dim| dim as usize);
     let left = p.pad_left as usize * channels;
     let len = (width * channels).min(pitch.row.saturating_sub(left));
+    if len == 0 {
+        return;
+    }
     for row in 0..pitch.image / pitch.row {
         let padded = first_line * p.stride_height as usize + row;
         let Some(y) = padded.checked_sub(p.pad_top as usize).filter(|y| *y < p.height as usize) else { continue };

@@ -18,7 +18,8 @@ pub fn apply(graph: Graph, engine: Engine) -> Result<Graph, ModelError> {
     }
     let graph = relu::into_convolutions(graph)?;
     let graph = pool::into_convolutions(graph)?;
-    relu::gradients_into_convolutions(graph)
+    let graph = relu::gradients_into_convolutions(graph)?;
+    relu::release_unread_images(graph)
 }
 
 /// The calls of a graph while a rule rewrites them; removed ones keep their place until the end.

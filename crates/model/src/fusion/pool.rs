@@ -62,7 +62,11 @@ fn find(graph: &Graph, uses: &Uses, at: usize) -> Option<Found> {
     let (io, shape) = (conv2d::Io::of(call)?, Convolution::of(call)?);
     let relu = call.param("relu") == Some(1);
     uses.writer(&pool.winner)?;
-    if !same(&io.y, &pool.x) || !is_halving(&Window::of(call_at(at))?) || !shape.filters.is_multiple_of(4) {
+    if !same(&io.y, &pool.x)
+        || !is_halving(&Window::of(call_at(at))?)
+        || !shape.filters.is_multiple_of(4)
+        || !conv2d_pool::takes(shape)
+    {
         return None;
     }
     let backward = match uses.readers(&pool.winner) {

@@ -39,3 +39,21 @@ pub fn gradients_into_convolutions(graph: Graph) -> Result<Graph, ModelError> {
     }
     Ok(rewrite.finish(graph))
 }
+
+/// What a gradient binds as its images and does not read keeps their memory from being used again: such a call binds the
+/// gradient that it reads anyway.
+pub fn release_unread_images(graph: Graph) -> Result<Graph, ModelError> {
+    /// The kernels read vectors of four there.
+    const VECTOR: usize = 4;
+    let mut rewrite = Rewrite::of(&graph);
+    for (at, node) in graph.nodes().iter().enumerate() {
+        let call = &node.call;
+        let (Some(io), Some(shape)) = (conv2d_grad_input::Io::of(call), Convolution::of(call)) else { continue };
+        if call.param("relu") == Some(0) && io.dy.len >= VECTOR {
+            let fused = conv2d_grad_input::Fused { pooled: call.param("pooled") == Some(1), relu: false };
+            let io = conv2d_grad_input::Io { x: io.dy.clone(), ..io };
+            rewrite.replace(at, conv2d_grad_input::call(io, shape, fused)?);
+        }
+    }
+    Ok(rewrite.finish(graph))
+}

@@ -6,23 +6,13 @@ use crate::device::{Memory, MemoryKind, foreign_memory, resolve_external};
 use crate::memory_plan::{self, MemoryUse};
 use crate::{Graph, RuntimeError, graph};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{RwLockReadGuard, RwLockWriteGuard};
 use tilegrad_kernels::{Access, HostFunction, Operand};
-
-/// Arithmetic that takes so much longer than waking a thread that a whole plan is moved to the pool: from there a call
-/// reaches the other threads while they are still awake.
-const HEAVY: u64 = 20_000_000;
-
-/// Held by the plan that runs in the pool. A thread of the pool that waits may begin whatever else is queued, and a
-/// second plan would then wait for ever for memory that the first one below it on the stack has locked.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// Calls with their memory and functions resolved.
 #[derive(Debug)]
 pub struct CpuPlan {
     calls: Vec<BoundCall>,
-    /// Worth moving to a thread of the pool.
-    heavy: bool,
     memory: MemoryUse,
 }
 
@@ -54,17 +44,13 @@ impl CpuPlan {
         });
         let memories = memories.collect::<Result<Vec<Option<CpuMemory>>, RuntimeError>>()?;
         let calls = graph.nodes().iter().map(|node| BoundCall::new(node, &memories)).collect::<Result<_, _>>()?;
-        let flops: u64 = graph.nodes().iter().map(|node| node.call.cost().flops).sum();
-        Ok(Self { calls, heavy: flops >= HEAVY, memory: memory_plan::memory_use(graph, &plan) })
+        Ok(Self { calls, memory: memory_plan::memory_use(graph, &plan) })
     }
 
     pub fn run(&self, times: u32) {
-        let run = || (0..times).for_each(|_| self.calls.iter().for_each(BoundCall::run));
-        if !self.heavy || rayon::current_thread_index().is_some() {
-            return run();
+        for _ in 0..times {
+            self.calls.iter().for_each(BoundCall::run);
         }
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        rayon::scope(|_| run());
     }
 
     pub fn run_call(&self, call: usize) {
