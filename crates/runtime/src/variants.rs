@@ -39,7 +39,8 @@ impl Device {
     pub fn chosen(&self, call: &Call) -> Result<Option<Candidate>, RuntimeError> {
         let Kind::Gpu(device) = &self.0 else { return Ok(None) };
         let tuned = device.tuned.as_ref().and_then(|tuned| tuned.chosen(call));
-        let able = tuned.filter(|(_, variant)| self.refuses(variant).is_none());
+        // The file may be from another build, or from anybody: the shader must be right for this call.
+        let able = tuned.filter(|(_, variant)| (variant.fits)(&call.params) && self.refuses(variant).is_none());
         able.map_or_else(|| self.default_for(call), Ok).map(Some)
     }
 

@@ -133,8 +133,8 @@ pub struct Variant {
     /// The one size of a subgroup that the WGSL is written for, if it exchanges values between lanes. An adapter
     /// with any other size, or with several, never gets this variant.
     pub subgroup: Option<u32>,
-    /// Whether it is any good for these params; it must be right for all of them. The last variant that
-    /// suits an adapter is taken when none fits.
+    /// Whether it is right, and any good, for these params: the runtime never runs it for others. The last resort, when
+    /// none fits, is the last variant of the kernel that was called, which must be right for all params.
     pub fits: fn(params: &[u32]) -> bool,
 }
 
