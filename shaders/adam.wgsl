@@ -7,6 +7,7 @@ override beta1: f32;
 override beta2: f32;
 override epsilon: f32;
 override weight_decay: f32;
+override loss_scale: f32;
 
 struct StepState {
     step: u32,
@@ -31,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     if i >= count / 4u {
         return;
     }
-    let g = grad[i];
+    let g = grad[i] * (1.0 / loss_scale);
     let mean = beta1 * m[i] + (1.0 - beta1) * g;
     let square = beta2 * v[i] + (1.0 - beta2) * g * g;
     m[i] = mean;

@@ -4,9 +4,13 @@
 
 override count: u32;
 
-@group(0) @binding(0) var<storage, read> a: array<f32>; // [count]
-@group(0) @binding(1) var<storage, read> b: array<f32>; // [count]
-@group(0) @binding(2) var<storage, read_write> y: array<f32>; // [count]
+alias StoredA = f32; // or f16
+alias StoredB = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> a: array<StoredA>; // [count]
+@group(0) @binding(1) var<storage, read> b: array<StoredB>; // [count]
+@group(0) @binding(2) var<storage, read_write> y: array<StoredY>; // [count]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -14,5 +18,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     if i >= count {
         return;
     }
-    y[i] = a[i] + b[i];
+    y[i] = StoredY(f32(a[i]) + f32(b[i]));
 }

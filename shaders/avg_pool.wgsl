@@ -15,8 +15,11 @@ override pad_left: u32;
 override out_height: u32;
 override out_width: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
-@group(0) @binding(1) var<storage, read_write> y: array<f32>; // [batch, out_height, out_width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
+@group(0) @binding(1) var<storage, read_write> y: array<StoredY>; // [batch, out_height, out_width, channels]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -39,8 +42,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var row = row_first; row < row_end; row++) {
         let line = (image * height + row - pad_top) * width;
         for (var column = column_first; column < column_end; column++) {
-            sum += x[(line + column - pad_left) * channels + channel];
+            sum += f32(x[(line + column - pad_left) * channels + channel]);
         }
     }
-    y[i] = sum / f32((row_end - row_first) * (column_end - column_first));
+    y[i] = StoredY(sum / f32((row_end - row_first) * (column_end - column_first)));
 }

@@ -15,8 +15,11 @@ override pad_left: u32;
 override out_height: u32;
 override out_width: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>; // [batch, out_height, out_width, channels]
-@group(0) @binding(1) var<storage, read_write> dx: array<f32>; // [batch, height, width, channels]
+alias StoredDy = f32; // or f16
+alias StoredDx = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> dy: array<StoredDy>; // [batch, out_height, out_width, channels]
+@group(0) @binding(1) var<storage, read_write> dx: array<StoredDx>; // [batch, height, width, channels]
 
 // First window along one direction that reaches the padded position.
 fn first_window(position: u32, kernel: u32, stride: u32) -> u32 {
@@ -48,8 +51,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         for (var ox = first_window(column, kernel_width, stride_width); ox < ox_end; ox++) {
             let columns = held(ox * stride_width, kernel_width, pad_left, width);
             let window = (image * out_height + oy) * out_width + ox;
-            sum += dy[window * channels + channel] / f32(rows * columns);
+            sum += f32(dy[window * channels + channel]) / f32(rows * columns);
         }
     }
-    dx[i] = sum;
+    dx[i] = StoredDx(sum);
 }

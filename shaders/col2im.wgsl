@@ -16,8 +16,11 @@ override pad_left: u32;
 override out_height: u32;
 override out_width: u32;
 
-@group(0) @binding(0) var<storage, read> cols: array<f32>; // [windows, taps*channels]
-@group(0) @binding(1) var<storage, read_write> dx: array<f32>; // [batch, height, width, channels]
+alias StoredCols = f32; // or f16
+alias StoredDx = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> cols: array<StoredCols>; // [windows, taps*channels]
+@group(0) @binding(1) var<storage, read_write> dx: array<StoredDx>; // [batch, height, width, channels]
 
 // First window along one direction that reaches the padded position.
 fn first_window(position: u32, kernel: u32, stride: u32) -> u32 {
@@ -43,8 +46,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         for (var ox = first_window(column, kernel_width, stride_width); ox < ox_end; ox++) {
             let window = (image * out_height + oy) * out_width + ox;
             let tap = (row - oy * stride_height) * kernel_width + column - ox * stride_width;
-            sum += cols[(window * kernel_height * kernel_width + tap) * channels + channel];
+            sum += f32(cols[(window * kernel_height * kernel_width + tap) * channels + channel]);
         }
     }
-    dx[i] = sum;
+    dx[i] = StoredDx(sum);
 }

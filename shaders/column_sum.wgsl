@@ -6,8 +6,11 @@ override rows: u32;
 override columns: u32;
 override splits: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [rows, columns]
-@group(0) @binding(1) var<storage, read_write> y: array<f32>; // [splits, columns]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [rows, columns]
+@group(0) @binding(1) var<storage, read_write> y: array<StoredY>; // [splits, columns]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -21,7 +24,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let last = min(first + share, rows);
     var sum = 0.0;
     for (var row = first; row < last; row++) {
-        sum += x[row * columns + column];
+        sum += f32(x[row * columns + column]);
     }
-    y[i] = sum;
+    y[i] = StoredY(sum);
 }

@@ -10,8 +10,11 @@ override splits: u32;
 const WORKGROUP: u32 = 32u;
 const ROWS: u32 = 8u;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>; // [rows, columns]
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>; // [splits, columns]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<StoredX>>; // [rows, columns]
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<StoredY>>; // [splits, columns]
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -24,13 +27,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var row = first;
     for (; row + ROWS <= last; row += ROWS) {
         for (var i = 0u; i < ROWS; i++) {
-            sum += x[(row + i) * vectors + vector];
+            sum += vec4f(x[(row + i) * vectors + vector]);
         }
     }
     for (; row < last; row++) {
-        sum += x[row * vectors + vector];
+        sum += vec4f(x[row * vectors + vector]);
     }
     if id.x < vectors {
-        y[id.y * vectors + vector] = sum;
+        y[id.y * vectors + vector] = vec4<StoredY>(sum);
     }
 }

@@ -18,10 +18,13 @@ override out_width: u32;
 override filters: u32;
 override relu: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
 @group(0) @binding(1) var<storage, read> weight: array<f32>; // [kernel_height, kernel_width, channels, filters]
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // [filters]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [batch, out_height, out_width, filters]
+@group(0) @binding(3) var<storage, read_write> y: array<StoredY>; // [batch, out_height, out_width, filters]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -44,12 +47,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
                 let x0 = ((image * height + row) * width + column) * channels;
                 let weight0 = (ky * kernel_width + kx) * channels * filters + f;
                 for (var c = 0u; c < channels; c++) {
-                    sum += x[x0 + c] * weight[weight0 + c * filters];
+                    sum += f32(x[x0 + c]) * weight[weight0 + c * filters];
                 }
             }
         }
     }
     let z = sum + bias[f];
     // Not max: that may turn a NaN into 0.
-    y[i] = select(z, 0.0, relu == 1u && z < 0.0);
+    y[i] = StoredY(select(z, 0.0, relu == 1u && z < 0.0));
 }

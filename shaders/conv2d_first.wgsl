@@ -23,10 +23,13 @@ override relu: u32;
 const WORKGROUP: u32 = 8u;
 const LANES_N: u32 = 4u;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // [filters]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [batch, out_height, out_width, filters]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<StoredY>>; // [batch, out_height, out_width, filters]
 
 // The windows of four pixels; what lies before the image wraps around to huge positions, so that one comparison finds
 // padding on either side.
@@ -61,7 +64,7 @@ fn tap_of(windows: Windows, ky: u32, kx: u32) -> Tap {
 // One channel of four pixels.
 fn values_of(tap: Tap, c: u32) -> vec4f {
     let at = select(vec4u(), tap.pixel * channels + c, tap.inside);
-    return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), tap.inside);
+    return select(vec4f(), vec4f(vec4<StoredX>(x[at.x], x[at.y], x[at.z], x[at.w])), tap.inside);
 }
 
 fn fold_block(sums: mat4x4f, values: vec4f, weights: vec4f) -> mat4x4f {
@@ -77,7 +80,8 @@ fn store(pixel: u32, vector: u32, sum: vec4f) {
     if pixel < batch * out_height * out_width && vector < filters / 4u {
         let z = sum + bias[vector];
         // Not max: that may turn a NaN into 0.
-        y[pixel * (filters / 4u) + vector] = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
+        let cut = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
+        y[pixel * (filters / 4u) + vector] = vec4<StoredY>(cut);
     }
 }
 

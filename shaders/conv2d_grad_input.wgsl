@@ -18,23 +18,27 @@ override filters: u32;
 override pooled: u32;
 override relu: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>; // [batch, out_height, out_width, filters], half if pooled
+alias StoredDy = f32; // or f16
+alias StoredX = f32; // or f16
+alias StoredDx = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> dy: array<StoredDy>; // [batch, out_height, out_width, filters], half if pooled
 @group(0) @binding(1) var<storage, read> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4] if pooled
 @group(0) @binding(2) var<storage, read> weight: array<f32>; // [kernel_height, kernel_width, channels, filters]
-@group(0) @binding(3) var<storage, read> x: array<f32>; // [batch, height, width, channels] if relu
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>; // [batch, height, width, channels]
+@group(0) @binding(3) var<storage, read> x: array<StoredX>; // [batch, height, width, channels] if relu
+@group(0) @binding(4) var<storage, read_write> dx: array<StoredDx>; // [batch, height, width, channels]
 
 // Gradient of an output in front of the pool.
 fn dz(image: u32, oy: u32, ox: u32, f: u32) -> f32 {
     if pooled == 0u {
-        return dy[((image * out_height + oy) * out_width + ox) * filters + f];
+        return f32(dy[((image * out_height + oy) * out_width + ox) * filters + f]);
     }
     if oy / 2u >= out_height / 2u || ox / 2u >= out_width / 2u {
         return 0.0;
     }
     let i = ((image * (out_height / 2u) + oy / 2u) * (out_width / 2u) + ox / 2u) * filters + f;
     let won = (winner[i / 4u] >> (8u * (i % 4u))) & 255u;
-    return select(0.0, dy[i], won == oy % 2u * 2u + ox % 2u);
+    return select(0.0, f32(dy[i]), won == oy % 2u * 2u + ox % 2u);
 }
 
 @compute @workgroup_size(64)
@@ -64,7 +68,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         }
     }
     if relu == 1u {
-        sum = select(0.0, sum, x[i] > 0.0);
+        sum = select(0.0, sum, f32(x[i]) > 0.0);
     }
-    dx[i] = sum;
+    dx[i] = StoredDx(sum);
 }

@@ -55,11 +55,15 @@ override tiles: u32 = kernel_height * kernel_width * chunks;
 // Every tile is full along the filters.
 override whole: bool = filters % BLOCK_K == 0u;
 
-@group(0) @binding(0) var<storage, read> dy: array<vec4f>; // [batch, out_height, out_width, filters], half if pooled
+alias StoredDy = f32; // or f16
+alias StoredX = f32; // or f16
+alias StoredDx = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4<StoredDy>>; // [batch, out_height, out_width, filters], half if pooled
 @group(0) @binding(1) var<storage, read> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4] if pooled
 @group(0) @binding(2) var<storage, read> weight: array<f32>; // [kernel_height, kernel_width, channels, filters]
-@group(0) @binding(3) var<storage, read> x: array<f32>; // [batch, height, width, channels] if relu
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>; // [batch, height, width, channels]
+@group(0) @binding(3) var<storage, read> x: array<StoredX>; // [batch, height, width, channels] if relu
+@group(0) @binding(4) var<storage, read_write> dx: array<StoredDx>; // [batch, height, width, channels]
 
 var<workgroup> d_tile: array<vec4f, BLOCK_K * STRIDE_M>; // [BLOCK_K, QUADS_M + 1]
 var<workgroup> w_tile: array<vec4f, BLOCK_K * STRIDE_N>; // [BLOCK_K, QUADS_N + 1]
@@ -114,7 +118,8 @@ fn load_dz(at: Pixels, tile: u32, quad: u32) -> Loaded {
         winners = vec4u(winner[i.x], winner[i.y], winner[i.z], winner[i.w]);
         place = oy % 2u * 2u + ox % 2u;
     }
-    return Loaded(mat4x4f(dy[i.x], dy[i.y], dy[i.z], dy[i.w]), winners, select(vec4u(NOWHERE), place, valid));
+    let gradients = mat4x4f(vec4f(dy[i.x]), vec4f(dy[i.y]), vec4f(dy[i.z]), vec4f(dy[i.w]));
+    return Loaded(gradients, winners, select(vec4u(NOWHERE), place, valid));
 }
 
 fn expanded(dy: vec4f, word: u32, place: u32) -> vec4f {
@@ -219,9 +224,9 @@ fn main(
                 let at = row * channels + channel;
                 var z = sum[i][j / 4u][j % 4u];
                 if relu == 1u {
-                    z = select(0.0, z, x[at] > 0.0);
+                    z = select(0.0, z, f32(x[at]) > 0.0);
                 }
-                dx[at] = z;
+                dx[at] = StoredDx(z);
             }
         }
     }

@@ -25,11 +25,15 @@ const LANES: u32 = 8u;
 const GROUPS: u32 = 2u;
 const VECTORS: u32 = 2u;
 
-@group(0) @binding(0) var<storage, read> dy: array<vec4f>; // [batch, out_height, out_width, filters], half if pooled
+alias StoredDy = f32; // or f16
+alias StoredX = f32; // or f16
+alias StoredDx = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4<StoredDy>>; // [batch, out_height, out_width, filters], half if pooled
 @group(0) @binding(1) var<storage, read> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4] if pooled
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
-@group(0) @binding(3) var<storage, read> x: array<vec4f>; // [batch, height, width, channels] if relu
-@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>; // [batch, height, width, channels]
+@group(0) @binding(3) var<storage, read> x: array<vec4<StoredX>>; // [batch, height, width, channels] if relu
+@group(0) @binding(4) var<storage, read_write> dx: array<vec4<StoredDx>>; // [batch, height, width, channels]
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -70,7 +74,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             var dz: array<vec4f, GROUPS>;
             for (var g = 0u; g < GROUPS; g++) {
                 let at = y_start[g] + y0 + f;
-                dz[g] = dy[at];
+                dz[g] = vec4f(dy[at]);
                 if pooled == 1u {
                     let won = (vec4u(winner[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
                     dz[g] = select(vec4f(), dz[g], won == vec4u(place));
@@ -109,9 +113,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 if image < batch && vector0 + j < vectors {
                     let at = ((image * height + group.z) * width + group.y) * vectors + vector0 + j;
                     if relu == 1u {
-                        sum[g][l][j] = select(vec4f(), sum[g][l][j], x[at] > vec4f());
+                        sum[g][l][j] = select(vec4f(), sum[g][l][j], vec4f(x[at]) > vec4f());
                     }
-                    dx[at] = sum[g][l][j];
+                    dx[at] = vec4<StoredDx>(sum[g][l][j]);
                 }
             }
         }

@@ -26,11 +26,15 @@ const LANES_C: u32 = 2u;
 const IMAGES: u32 = 16u;
 const VECTORS: u32 = 4u;
 
-@group(0) @binding(0) var<storage, read> dy: array<vec4f>; // [batch, out_height, out_width, filters], half if pooled
+alias StoredDy = f32; // or f16
+alias StoredX = f32; // or f16
+alias StoredDx = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4<StoredDy>>; // [batch, out_height, out_width, filters], half if pooled
 @group(0) @binding(1) var<storage, read> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4] if pooled
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
-@group(0) @binding(3) var<storage, read> x: array<vec4f>; // [batch, height, width, channels] if relu
-@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>; // [batch, height, width, channels]
+@group(0) @binding(3) var<storage, read> x: array<vec4<StoredX>>; // [batch, height, width, channels] if relu
+@group(0) @binding(4) var<storage, read_write> dx: array<vec4<StoredDx>>; // [batch, height, width, channels]
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -86,7 +90,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             }
             for (var i = 0u; i < IMAGES; i++) {
                 let at = y_start[i] + y0 + f;
-                var dz = dy[at];
+                var dz = vec4f(dy[at]);
                 if pooled == 1u {
                     let won = (vec4u(winner[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
                     dz = select(vec4f(), dz, won == vec4u(place));
@@ -107,9 +111,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             if image0 + i < batch && vector0 + j < vectors {
                 let at = (((image0 + i) * height + group.z) * width + group.y) * vectors + vector0 + j;
                 if relu == 1u {
-                    sum[i][j] = select(vec4f(), sum[i][j], x[at] > vec4f());
+                    sum[i][j] = select(vec4f(), sum[i][j], vec4f(x[at]) > vec4f());
                 }
-                dx[at] = sum[i][j];
+                dx[at] = vec4<StoredDx>(sum[i][j]);
             }
         }
     }

@@ -20,22 +20,25 @@ override pooled: u32;
 override splits: u32;
 override bias_offset: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
-@group(0) @binding(1) var<storage, read> dy: array<f32>; // [batch, out_height, out_width, filters], half if pooled
+alias StoredX = f32; // or f16
+alias StoredDy = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
+@group(0) @binding(1) var<storage, read> dy: array<StoredDy>; // [batch, out_height, out_width, filters], half if pooled
 @group(0) @binding(2) var<storage, read> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4] if pooled
 @group(0) @binding(3) var<storage, read_write> grad: array<f32>; // [splits, bias_offset + filters]
 
 // Gradient of an output in front of the pool.
 fn dz(image: u32, oy: u32, ox: u32, f: u32) -> f32 {
     if pooled == 0u {
-        return dy[((image * out_height + oy) * out_width + ox) * filters + f];
+        return f32(dy[((image * out_height + oy) * out_width + ox) * filters + f]);
     }
     if oy / 2u >= out_height / 2u || ox / 2u >= out_width / 2u {
         return 0.0;
     }
     let i = ((image * (out_height / 2u) + oy / 2u) * (out_width / 2u) + ox / 2u) * filters + f;
     let won = (winner[i / 4u] >> (8u * (i % 4u))) & 255u;
-    return select(0.0, dy[i], won == oy % 2u * 2u + ox % 2u);
+    return select(0.0, f32(dy[i]), won == oy % 2u * 2u + ox % 2u);
 }
 
 @compute @workgroup_size(64)
@@ -72,7 +75,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             if is_bias {
                 sum += dz(image, oy, ox, f);
             } else if row < height && column < width {
-                sum += x[((image * height + row) * width + column) * channels + c] * dz(image, oy, ox, f);
+                sum += f32(x[((image * height + row) * width + column) * channels + c]) * dz(image, oy, ox, f);
             }
         }
     }

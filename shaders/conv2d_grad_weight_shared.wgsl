@@ -59,8 +59,11 @@ override inside: bool = pad_top == 0u && pad_left == 0u
     && (out_height - 1u) * stride_height + kernel_height <= height
     && (out_width - 1u) * stride_width + kernel_width <= width;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>; // [batch, out_height, out_width, filters], half if pooled
+alias StoredX = f32; // or f16
+alias StoredDy = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
+@group(0) @binding(1) var<storage, read> dy: array<vec4<StoredDy>>; // [batch, out_height, out_width, filters], half if pooled
 @group(0) @binding(2) var<storage, read> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4] if pooled
 @group(0) @binding(3) var<storage, read_write> grad: array<f32>; // [splits, bias_offset + filters]
 
@@ -109,7 +112,7 @@ fn load_x(taps: Taps, index: u32, last: u32) -> Elements {
         valid &= column + taps.kx < vec4u(width);
         i = select(vec4u(), i, valid);
     }
-    return Elements(vec4f(x[i.x], x[i.y], x[i.z], x[i.w]), valid);
+    return Elements(vec4f(vec4<StoredX>(x[i.x], x[i.y], x[i.z], x[i.w])), valid);
 }
 
 // Four filters of dz, before the winners are picked.
@@ -123,7 +126,7 @@ fn load_dz(index: u32, vector: u32, last: u32) -> Gradients {
     let pixel = select(min(index, last - 1u), index, whole);
     var valid = whole | (index < last);
     if pooled == 0u {
-        return Gradients(dy[pixel * vectors + vector], 0u, select(NOWHERE, 0u, valid));
+        return Gradients(vec4f(dy[pixel * vectors + vector]), 0u, select(NOWHERE, 0u, valid));
     }
     let line = pixel / out_width;
     let image = line / out_height;
@@ -141,7 +144,7 @@ fn load_dz(index: u32, vector: u32, last: u32) -> Gradients {
         px = min(px, dy_width - 1u);
     }
     let i = ((image * dy_height + py) * dy_width + px) * vectors + vector;
-    return Gradients(dy[i], winner[i], select(NOWHERE, oy % 2u * 2u + ox % 2u, valid));
+    return Gradients(vec4f(dy[i]), winner[i], select(NOWHERE, oy % 2u * 2u + ox % 2u, valid));
 }
 
 fn expanded(loaded: Gradients) -> vec4f {

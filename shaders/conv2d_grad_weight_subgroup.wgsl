@@ -29,8 +29,11 @@ const LANES: u32 = 8u;
 const GROUPS: u32 = 1u;
 const VECTORS: u32 = 2u;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>; // [batch, height, width, channels]
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>; // [batch, out_height, out_width, filters], half if pooled
+alias StoredX = f32; // or f16
+alias StoredDy = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<StoredX>>; // [batch, height, width, channels]
+@group(0) @binding(1) var<storage, read> dy: array<vec4<StoredDy>>; // [batch, out_height, out_width, filters], half if pooled
 @group(0) @binding(2) var<storage, read> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4] if pooled
 @group(0) @binding(3) var<storage, read_write> grad: array<vec4f>; // [splits, bias_offset + filters]
 
@@ -86,15 +89,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             let x0 = ((image * height + row) * width + column) * (channels / 4u);
             for (var i = 0u; i < GROUPS; i++) {
                 let on_image = there && (inside || (row + tap_y[i] < height && column + tap_x[i] < width));
-                rows[half][i] = select(vec4f(), x[select(0u, x0 + tap[i], on_image)], on_image);
+                rows[half][i] = select(vec4f(), vec4f(x[select(0u, x0 + tap[i], on_image)]), on_image);
             }
             for (var j = 0u; j < VECTORS; j++) {
                 if pooled == 0u {
                     let at = (pixel + half) * vectors + f_vector[j];
-                    z[half][j] = select(vec4f(), dy[select(0u, at, there)], there);
+                    z[half][j] = select(vec4f(), vec4f(dy[select(0u, at, there)]), there);
                 } else if half == 0u {
                     let at = ((image * (out_height / 2u) + oy / 2u) * (out_width / 2u) + ox / 2u) * vectors + f_vector[j];
-                    let dz = dy[at];
+                    let dz = vec4f(dy[at]);
                     let won = (vec4u(winner[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
                     z[0][j] = select(vec4f(), dz, won == vec4u(oy % 2u * 2u));
                     z[1][j] = select(vec4f(), dz, won == vec4u(oy % 2u * 2u + 1u));

@@ -19,10 +19,13 @@ override out_width: u32;
 override filters: u32;
 override relu: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // [filters]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [batch, out_height/2, out_width/2, filters]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<StoredY>>; // [batch, out_height/2, out_width/2, filters]
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4]
 
 fn pixel(image: u32, oy: u32, ox: u32, vector: u32) -> vec4f {
@@ -35,7 +38,7 @@ fn pixel(image: u32, oy: u32, ox: u32, vector: u32) -> vec4f {
                 let x0 = ((image * height + row) * width + column) * channels;
                 let weight0 = (ky * kernel_width + kx) * channels * (filters / 4u) + vector;
                 for (var c = 0u; c < channels; c++) {
-                    sum += x[x0 + c] * weight[weight0 + c * (filters / 4u)];
+                    sum += f32(x[x0 + c]) * weight[weight0 + c * (filters / 4u)];
                 }
             }
         }
@@ -71,6 +74,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         place = select(place, vec4u(4u), best <= vec4f());
         best = select(best, vec4f(), best <= vec4f());
     }
-    y[i] = best;
+    y[i] = vec4<StoredY>(best);
     winner[i] = place.x | (place.y << 8u) | (place.z << 16u) | (place.w << 24u);
 }

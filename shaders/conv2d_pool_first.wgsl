@@ -24,10 +24,13 @@ override relu: u32;
 const WORKGROUP: u32 = 8u;
 const LANES_N: u32 = 4u;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // [filters]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [batch, out_height/2, out_width/2, filters]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<StoredY>>; // [batch, out_height/2, out_width/2, filters]
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4]
 
 // The windows of four pixels; what lies before the image wraps around to huge positions, so that one comparison finds
@@ -67,7 +70,7 @@ fn tap_of(windows: Windows, ky: u32, kx: u32) -> Tap {
 // One channel of four pixels.
 fn values_of(tap: Tap, c: u32) -> vec4f {
     let at = select(vec4u(), tap.pixel * channels + c, tap.inside);
-    return select(vec4f(), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), tap.inside);
+    return select(vec4f(), vec4f(vec4<StoredX>(x[at.x], x[at.y], x[at.z], x[at.w])), tap.inside);
 }
 
 fn fold_block(sums: mat4x4f, values: vec4f, weights: vec4f) -> mat4x4f {
@@ -102,7 +105,7 @@ fn store_block(maximum: u32, vector: u32, sums: mat4x4f) {
         best = Best(select(best.z, vec4f(), best.z <= vec4f()), select(best.place, vec4u(4u), best.z <= vec4f()));
     }
     let at = maximum * (filters / 4u) + vector;
-    y[at] = best.z;
+    y[at] = vec4<StoredY>(best.z);
     winner[at] = best.place.x | (best.place.y << 8u) | (best.place.z << 16u) | (best.place.w << 24u);
 }
 

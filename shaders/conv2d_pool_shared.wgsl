@@ -54,10 +54,13 @@ override inside: bool = pad_top == 0u && pad_left == 0u
     && (out_height - 1u) * stride_height + kernel_height <= height
     && (out_width - 1u) * stride_width + kernel_width <= width;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // [filters]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [batch, out_height/2, out_width/2, filters]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<StoredY>>; // [batch, out_height/2, out_width/2, filters]
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4]
 
 var<workgroup> x_tile: array<vec4f, BUFFERS * BLOCK_K * STRIDE_M>; // [BUFFERS, BLOCK_K, QUADS_M + 1]
@@ -103,7 +106,7 @@ fn load_x(corner: Corner, p0: u32, lane: u32) -> Elements {
         valid &= corner.column + kx + vec4u(0u, stride_width, 0u, stride_width) < vec4u(width);
         at = select(vec4u(), at, valid);
     }
-    return Elements(vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), valid);
+    return Elements(vec4f(vec4<StoredX>(x[at.x], x[at.y], x[at.z], x[at.w])), valid);
 }
 
 // Four filters at inner index p.
@@ -211,7 +214,7 @@ fn main(
                 best = select(best, vec4f(), best <= vec4f());
             }
             if maximum < maxima && vector < vectors {
-                y[maximum * vectors + vector] = best;
+                y[maximum * vectors + vector] = vec4<StoredY>(best);
                 winner[maximum * vectors + vector] = place.x | (place.y << 8u) | (place.z << 16u) | (place.w << 24u);
             }
         }

@@ -28,10 +28,13 @@ const VECTORS: u32 = 2u;
 const LOADS: u32 = PIXELS / LANES_N;
 const TILE_VECTORS: u32 = LANES_N * VECTORS;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>; // [batch, height, width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<StoredX>>; // [batch, height, width, channels]
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // [filters]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [batch, out_height/2, out_width/2, filters]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<StoredY>>; // [batch, out_height/2, out_width/2, filters]
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>; // [batch, out_height/2, out_width/2, filters/4]
 
 // As in max_pool, a NaN wins; by its bits, because a comparison may assume that there is none.
@@ -95,7 +98,7 @@ fn main(
                     weights[3][j] = weight[start + 3u * filter_vectors];
                 }
                 for (var i = 0u; i < LOADS; i++) {
-                    let own = select(vec4f(), x[at[i] + c], inside[i]);
+                    let own = select(vec4f(), vec4f(x[at[i] + c]), inside[i]);
                     for (var l = 0u; l < LANES_N; l++) {
                         let value = subgroupShuffle(own, l);
                         for (var j = 0u; j < VECTORS; j++) {
@@ -128,7 +131,7 @@ fn main(
             let maximum = (pixel0 + i) / 4u;
             if maximum < maxima && vector0 + j * LANES_N < filter_vectors {
                 let out = maximum * filter_vectors + vector[j];
-                y[out] = best;
+                y[out] = vec4<StoredY>(best);
                 winner[out] = place.x | (place.y << 8u) | (place.z << 16u) | (place.w << 24u);
             }
         }

@@ -52,10 +52,13 @@ override inside: bool = pad_top == 0u && pad_left == 0u
     && (out_height - 1u) * stride_height + kernel_height <= height
     && (out_width - 1u) * stride_width + kernel_width <= width;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // [filters]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [batch, out_height, out_width, filters]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<StoredY>>; // [batch, out_height, out_width, filters]
 
 var<workgroup> x_tile: array<vec4f, BUFFERS * BLOCK_K * STRIDE_M>; // [BUFFERS, BLOCK_K, QUADS_M + 1]
 var<workgroup> w_tile: array<vec4f, BUFFERS * BLOCK_K * QUADS_N>; // [BUFFERS, BLOCK_K, QUADS_N]
@@ -98,7 +101,7 @@ fn load_x(corner: Corners, p0: u32, lane: u32) -> Elements {
         valid &= corner.column + kx < vec4u(width);
         at = select(vec4u(), at, valid);
     }
-    return Elements(vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), valid);
+    return Elements(vec4f(vec4<StoredX>(x[at.x], x[at.y], x[at.z], x[at.w])), valid);
 }
 
 // Four filters at inner index p.
@@ -191,7 +194,8 @@ fn main(
             if pixel < pixels && vector < vectors {
                 let z = sum[i][j] + offset;
                 // Not max: that may turn a NaN into 0.
-                y[pixel * vectors + vector] = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
+                let cut = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
+                y[pixel * vectors + vector] = vec4<StoredY>(cut);
             }
         }
     }

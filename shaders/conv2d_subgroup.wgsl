@@ -27,10 +27,13 @@ const VECTORS: u32 = 2u;
 const LOADS: u32 = PIXELS / LANES_N;
 const TILE_VECTORS: u32 = LANES_N * VECTORS;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>; // [batch, height, width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<StoredX>>; // [batch, height, width, channels]
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // [filters]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [batch, out_height, out_width, filters]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<StoredY>>; // [batch, out_height, out_width, filters]
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -83,7 +86,7 @@ fn main(
                     weights[3][j] = weight[start + 3u * filter_vectors];
                 }
                 for (var i = 0u; i < LOADS; i++) {
-                    let own = select(vec4f(), x[at[i] + c], inside[i]);
+                    let own = select(vec4f(), vec4f(x[at[i] + c]), inside[i]);
                     for (var l = 0u; l < LANES_N; l++) {
                         let value = subgroupShuffle(own, l);
                         for (var j = 0u; j < VECTORS; j++) {
@@ -105,7 +108,8 @@ fn main(
             let z = sum[i][j] + biases;
             if pixel0 + i < pixels && vector0 + j * LANES_N < filter_vectors {
                 // Not max: that may turn a NaN into 0.
-                y[(pixel0 + i) * filter_vectors + vector[j]] = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
+                let cut = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
+                y[(pixel0 + i) * filter_vectors + vector[j]] = vec4<StoredY>(cut);
             }
         }
     }

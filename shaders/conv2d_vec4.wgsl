@@ -23,10 +23,13 @@ override relu: u32;
 const WORKGROUP: u32 = 8u;
 const LANES_N: u32 = 4u;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>; // [batch, height, width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<StoredX>>; // [batch, height, width, channels]
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [kernel_height, kernel_width, channels, filters]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // [filters]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [batch, out_height, out_width, filters]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<StoredY>>; // [batch, out_height, out_width, filters]
 
 // The windows of four pixels; what lies before the image wraps around to huge positions, so that one comparison finds
 // padding on either side.
@@ -62,10 +65,10 @@ fn tap_of(windows: Windows, ky: u32, kx: u32) -> Tap {
 fn values_of(tap: Tap, c: u32) -> mat4x4f {
     let at = tap.pixel * (channels / 4u) + c;
     return mat4x4f(
-        select(vec4f(), x[at.x], tap.inside.x),
-        select(vec4f(), x[at.y], tap.inside.y),
-        select(vec4f(), x[at.z], tap.inside.z),
-        select(vec4f(), x[at.w], tap.inside.w),
+        select(vec4f(), vec4f(x[at.x]), tap.inside.x),
+        select(vec4f(), vec4f(x[at.y]), tap.inside.y),
+        select(vec4f(), vec4f(x[at.z]), tap.inside.z),
+        select(vec4f(), vec4f(x[at.w]), tap.inside.w),
     );
 }
 
@@ -93,7 +96,8 @@ fn store(pixel: u32, vector: u32, sum: vec4f) {
     if pixel < batch * out_height * out_width && vector < filters / 4u {
         let z = sum + bias[vector];
         // Not max: that may turn a NaN into 0.
-        y[pixel * (filters / 4u) + vector] = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
+        let cut = select(z, vec4f(), (z < vec4f()) & vec4<bool>(relu == 1u));
+        y[pixel * (filters / 4u) + vector] = vec4<StoredY>(cut);
     }
 }
 

@@ -21,11 +21,13 @@ struct StepState {
     epoch: u32,
 }
 
+alias StoredX = f32; // or f16
+
 @group(0) @binding(0) var<storage, read> images: array<u32>; // [examples, size] bytes, four to a word
 @group(0) @binding(1) var<storage, read> labels: array<u32>; // [examples]
 @group(0) @binding(2) var<storage, read> indices: array<u32>; // [positions]
 @group(0) @binding(3) var<storage, read> state: StepState;
-@group(0) @binding(4) var<storage, read_write> x: array<f32>; // [batch, size]
+@group(0) @binding(4) var<storage, read_write> x: array<StoredX>; // [batch, size]
 @group(0) @binding(5) var<storage, read_write> y: array<u32>; // [batch]
 
 // Rows of this batch that hold examples; the rest is padding.
@@ -52,7 +54,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         pixel = f32(byte) * scale + shift;
         label = labels[example];
     }
-    x[i] = pixel;
+    x[i] = StoredX(pixel);
     if column == 0u {
         y[row] = label;
     }

@@ -22,11 +22,13 @@ struct StepState {
     epoch: u32,
 }
 
+alias StoredX = f32; // or f16
+
 @group(0) @binding(0) var<storage, read> images: array<u32>; // [examples, size] bytes, four to a word
 @group(0) @binding(1) var<storage, read> labels: array<u32>; // [examples]
 @group(0) @binding(2) var<storage, read> indices: array<u32>; // [positions]
 @group(0) @binding(3) var<storage, read> state: StepState;
-@group(0) @binding(4) var<storage, read_write> x: array<vec4f>; // [batch, size]
+@group(0) @binding(4) var<storage, read_write> x: array<vec4<StoredX>>; // [batch, size]
 @group(0) @binding(5) var<storage, read_write> y: array<u32>; // [batch]
 
 // Rows of this batch that hold examples; the rest is padding.
@@ -47,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let example = min(indices[min(state.batch * batch + row, positions - 1u)], examples - 1u);
     let bytes = (vec4u(images[example * words + column]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
     if i < batch * words {
-        x[i] = select(vec4f(), vec4f(bytes) * scale + shift, valid);
+        x[i] = vec4<StoredX>(select(vec4f(), vec4f(bytes) * scale + shift, valid));
         if column == 0u {
             y[row] = select(0u, labels[example], valid);
         }

@@ -17,8 +17,11 @@ override pad_left: u32;
 override out_height: u32;
 override out_width: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
-@group(0) @binding(1) var<storage, read_write> cols: array<f32>; // [windows, taps*channels]
+alias StoredX = f32; // or f16
+alias StoredCols = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
+@group(0) @binding(1) var<storage, read_write> cols: array<StoredCols>; // [windows, taps*channels]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -39,7 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let column = ox * stride_width + kx - pad_left;
     var value = 0.0;
     if row < height && column < width {
-        value = x[((image * height + row) * width + column) * channels + channel];
+        value = f32(x[((image * height + row) * width + column) * channels + channel]);
     }
-    cols[i] = value;
+    cols[i] = StoredCols(value);
 }

@@ -15,9 +15,13 @@ const WORKGROUP_Y: u32 = 1u;
 const ROWS: u32 = 8u;
 const COLUMNS: u32 = 8u;
 
-@group(0) @binding(0) var<storage, read> a: array<f32>; // [m, k], or [k, m] if trans_a
-@group(0) @binding(1) var<storage, read> b: array<f32>; // [k, n], or [n, k] if trans_b
-@group(0) @binding(2) var<storage, read_write> c: array<f32>; // [splits, m, n]
+alias StoredA = f32; // or f16
+alias StoredB = f32; // or f16
+alias StoredC = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> a: array<StoredA>; // [m, k], or [k, m] if trans_a
+@group(0) @binding(1) var<storage, read> b: array<StoredB>; // [k, n], or [n, k] if trans_b
+@group(0) @binding(2) var<storage, read_write> c: array<StoredC>; // [splits, m, n]
 
 // Distances between neighbours along the inner dimension and along the other one.
 override a_inner: u32 = select(1u, m, trans_a == 1u);
@@ -49,10 +53,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var p = first; p < last; p++) {
         var b_row: array<f32, COLUMNS>;
         for (var j = 0u; j < COLUMNS; j++) {
-            b_row[j] = b[b_start[j] + p * b_inner];
+            b_row[j] = f32(b[b_start[j] + p * b_inner]);
         }
         for (var i = 0u; i < ROWS; i++) {
-            let a_value = a[a_start[i] + p * a_inner];
+            let a_value = f32(a[a_start[i] + p * a_inner]);
             for (var j = 0u; j < COLUMNS; j++) {
                 sum[i][j] += a_value * b_row[j];
             }
@@ -62,7 +66,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var i = 0u; i < ROWS; i++) {
         for (var j = 0u; j < COLUMNS; j++) {
             if row0 + i < m && column0 + j < n {
-                c[(id.z * m + row0 + i) * n + column0 + j] = sum[i][j];
+                c[(id.z * m + row0 + i) * n + column0 + j] = StoredC(sum[i][j]);
             }
         }
     }

@@ -15,9 +15,18 @@ override splits: u32;
 const WORKGROUP: u32 = 8u;
 const LANES_N: u32 = 8u;
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>; // [m, k], or [k, m] if trans_a
-@group(0) @binding(1) var<storage, read> b: array<vec4f>; // [k, n], or [n, k] if trans_b
-@group(0) @binding(2) var<storage, read_write> c: array<vec4f>; // [splits, m, n]
+alias StoredA = f32; // or f16
+alias StoredB = f32; // or f16
+alias StoredC = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> a: array<vec4<StoredA>>; // [m, k], or [k, m] if trans_a
+@group(0) @binding(1) var<storage, read> b: array<vec4<StoredB>>; // [k, n], or [n, k] if trans_b
+@group(0) @binding(2) var<storage, read_write> c: array<vec4<StoredC>>; // [splits, m, n]
+
+/// Four elements.
+fn b_at(i: u32) -> vec4f {
+    return vec4f(b[i]);
+}
 
 /// Four rows from `row` on, at the four inner positions from `p` on: a vector per row.
 fn rows_of_a(row: u32, p: u32, last: u32) -> mat4x4f {
@@ -31,29 +40,29 @@ fn rows_of_a(row: u32, p: u32, last: u32) -> mat4x4f {
         ));
     }
     return mat4x4f(
-        a[min(row, m - 1u) * (k / 4u) + p / 4u],
-        a[min(row + 1u, m - 1u) * (k / 4u) + p / 4u],
-        a[min(row + 2u, m - 1u) * (k / 4u) + p / 4u],
-        a[min(row + 3u, m - 1u) * (k / 4u) + p / 4u],
+        vec4f(a[min(row, m - 1u) * (k / 4u) + p / 4u]),
+        vec4f(a[min(row + 1u, m - 1u) * (k / 4u) + p / 4u]),
+        vec4f(a[min(row + 2u, m - 1u) * (k / 4u) + p / 4u]),
+        vec4f(a[min(row + 3u, m - 1u) * (k / 4u) + p / 4u]),
     );
 }
 
 /// Four rows of a transposed factor at one inner position, 0 beyond the end of the share.
 fn a_column(column: u32, p: u32, last: u32) -> vec4f {
-    return select(vec4f(), a[min(p, k - 1u) * (m / 4u) + column], p < last);
+    return select(vec4f(), vec4f(a[min(p, k - 1u) * (m / 4u) + column]), p < last);
 }
 
 /// Four columns, at the four inner positions from `p` on: a vector per position.
 fn rows_of_b(vector: u32, p: u32) -> mat4x4f {
     if trans_b == 1u {
         let at = vector * k + p / 4u;
-        return transpose(mat4x4f(b[at], b[at + k / 4u], b[at + k / 2u], b[at + 3u * (k / 4u)]));
+        return transpose(mat4x4f(b_at(at), b_at(at + k / 4u), b_at(at + k / 2u), b_at(at + 3u * (k / 4u))));
     }
     return mat4x4f(
-        b[min(p, k - 1u) * (n / 4u) + vector],
-        b[min(p + 1u, k - 1u) * (n / 4u) + vector],
-        b[min(p + 2u, k - 1u) * (n / 4u) + vector],
-        b[min(p + 3u, k - 1u) * (n / 4u) + vector],
+        b_at(min(p, k - 1u) * (n / 4u) + vector),
+        b_at(min(p + 1u, k - 1u) * (n / 4u) + vector),
+        b_at(min(p + 2u, k - 1u) * (n / 4u) + vector),
+        b_at(min(p + 3u, k - 1u) * (n / 4u) + vector),
     );
 }
 
@@ -73,7 +82,7 @@ fn fold_block(sums: mat4x4f, a_rows: mat4x4f, b_rows: mat4x4f) -> mat4x4f {
 
 fn store(split: u32, row: u32, vector: u32, value: vec4f) {
     if row < m && vector < n / 4u {
-        c[(split * m + row) * (n / 4u) + vector] = value;
+        c[(split * m + row) * (n / 4u) + vector] = vec4<StoredC>(value);
     }
 }
 

@@ -40,9 +40,13 @@ override whole: bool = k % (splits * BLOCK_K) == 0u;
 override a_inner: u32 = select(1u, m, trans_a == 1u);
 override b_inner: u32 = select(n, 1u, trans_b == 1u);
 
-@group(0) @binding(0) var<storage, read> a: array<f32>; // [m, k], or [k, m] if trans_a
-@group(0) @binding(1) var<storage, read> b: array<f32>; // [k, n], or [n, k] if trans_b
-@group(0) @binding(2) var<storage, read_write> c: array<f32>; // [splits, m, n]
+alias StoredA = f32; // or f16
+alias StoredB = f32; // or f16
+alias StoredC = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> a: array<StoredA>; // [m, k], or [k, m] if trans_a
+@group(0) @binding(1) var<storage, read> b: array<StoredB>; // [k, n], or [n, k] if trans_b
+@group(0) @binding(2) var<storage, read_write> c: array<StoredC>; // [splits, m, n]
 
 var<workgroup> a_tile: array<vec4f, BUFFERS * BLOCK_K * STRIDE_M>; // [BUFFERS, BLOCK_K, QUADS_M + PAD]
 var<workgroup> b_tile: array<vec4f, BUFFERS * BLOCK_K * STRIDE_N>; // [BUFFERS, BLOCK_K, QUADS_N + PAD]
@@ -73,12 +77,12 @@ fn b_place(thread: u32, i: u32) -> Place {
 // at a value waits for it.
 fn load_a(row: vec4u, p: u32, last: u32) -> vec4f {
     let i = row + select(min(p, last - 1u), p, whole) * a_inner;
-    return vec4f(a[i.x], a[i.y], a[i.z], a[i.w]);
+    return vec4f(vec4<StoredA>(a[i.x], a[i.y], a[i.z], a[i.w]));
 }
 
 fn load_b(column: vec4u, p: u32, last: u32) -> vec4f {
     let i = column + select(min(p, last - 1u), p, whole) * b_inner;
-    return vec4f(b[i.x], b[i.y], b[i.z], b[i.w]);
+    return vec4f(vec4<StoredB>(b[i.x], b[i.y], b[i.z], b[i.w]));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -166,7 +170,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         for (var j = 0u; j < COLUMNS; j++) {
             let column = column0 + my_column_quad + j / 4u * THREADS_N + j % 4u * QUADS_N;
             if row < m && column < n {
-                c[(group.z * m + row) * n + column] = sum[i][j / 4u][j % 4u];
+                c[(group.z * m + row) * n + column] = StoredC(sum[i][j / 4u][j % 4u]);
             }
         }
     }

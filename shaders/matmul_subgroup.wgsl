@@ -19,9 +19,18 @@ const ROW_VECTORS: u32 = ROWS / 4u;
 const LOADS: u32 = ROWS / LANES_N;
 const POSITIONS: u32 = LANES_N / ROW_VECTORS; // inner positions of one load, if trans_a
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>; // [m, k], or [k, m] if trans_a
-@group(0) @binding(1) var<storage, read> b: array<vec4f>; // [k, n], or [n, k] if trans_b
-@group(0) @binding(2) var<storage, read_write> c: array<vec4f>; // [splits, m, n]
+alias StoredA = f32; // or f16
+alias StoredB = f32; // or f16
+alias StoredC = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> a: array<vec4<StoredA>>; // [m, k], or [k, m] if trans_a
+@group(0) @binding(1) var<storage, read> b: array<vec4<StoredB>>; // [k, n], or [n, k] if trans_b
+@group(0) @binding(2) var<storage, read_write> c: array<vec4<StoredC>>; // [splits, m, n]
+
+// Four elements.
+fn b_at(i: u32) -> vec4f {
+    return vec4f(b[i]);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
@@ -44,13 +53,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
         if trans_b == 1u {
             // Four columns of b, each contiguous along k, turned into four rows.
             let at = b_vector * k + p / 4u;
-            b_rows = transpose(mat4x4f(b[at], b[at + k / 4u], b[at + k / 2u], b[at + 3u * (k / 4u)]));
+            b_rows = transpose(mat4x4f(b_at(at), b_at(at + k / 4u), b_at(at + k / 2u), b_at(at + 3u * (k / 4u))));
         } else {
             b_rows = mat4x4f(
-                b[p * (n / 4u) + b_vector],
-                b[min(p + 1u, k - 1u) * (n / 4u) + b_vector],
-                b[min(p + 2u, k - 1u) * (n / 4u) + b_vector],
-                b[min(p + 3u, k - 1u) * (n / 4u) + b_vector],
+                b_at(p * (n / 4u) + b_vector),
+                b_at(min(p + 1u, k - 1u) * (n / 4u) + b_vector),
+                b_at(min(p + 2u, k - 1u) * (n / 4u) + b_vector),
+                b_at(min(p + 3u, k - 1u) * (n / 4u) + b_vector),
             );
         }
         var own: array<vec4f, LOADS>;
@@ -58,10 +67,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
             if trans_a == 1u {
                 // Four rows at one inner position.
                 let position = p + i * POSITIONS + lane / ROW_VECTORS;
-                own[i] = select(vec4f(), a[min(position, k - 1u) * (m / 4u) + a_column], position < last);
+                own[i] = select(vec4f(), vec4f(a[min(position, k - 1u) * (m / 4u) + a_column]), position < last);
             } else {
                 // Four inner positions of one row.
-                own[i] = a[a_start[i] + p / 4u];
+                own[i] = vec4f(a[a_start[i] + p / 4u]);
             }
         }
         for (var r = 0u; r < ROW_VECTORS; r++) {
@@ -87,7 +96,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
 
     for (var i = 0u; i < ROWS; i++) {
         if row0 + i < m && vector < n / 4u {
-            c[(group.z * m + row0 + i) * (n / 4u) + vector] = sum[i];
+            c[(group.z * m + row0 + i) * (n / 4u) + vector] = vec4<StoredC>(sum[i]);
         }
     }
 }

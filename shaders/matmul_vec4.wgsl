@@ -18,9 +18,18 @@ const ROWS: u32 = 8u;
 const VECTORS: u32 = 2u;
 const ROW_VECTORS: u32 = ROWS / 4u;
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>; // [m, k], or [k, m] if trans_a
-@group(0) @binding(1) var<storage, read> b: array<vec4f>; // [k, n], or [n, k] if trans_b
-@group(0) @binding(2) var<storage, read_write> c: array<vec4f>; // [splits, m, n]
+alias StoredA = f32; // or f16
+alias StoredB = f32; // or f16
+alias StoredC = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> a: array<vec4<StoredA>>; // [m, k], or [k, m] if trans_a
+@group(0) @binding(1) var<storage, read> b: array<vec4<StoredB>>; // [k, n], or [n, k] if trans_b
+@group(0) @binding(2) var<storage, read_write> c: array<vec4<StoredC>>; // [splits, m, n]
+
+// Four elements.
+fn b_at(i: u32) -> vec4f {
+    return vec4f(b[i]);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -48,10 +57,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         for (var p = first; p < last; p++) {
             var b_row: array<vec4f, VECTORS>;
             for (var j = 0u; j < VECTORS; j++) {
-                b_row[j] = b[p * (n / 4u) + b_vector[j]];
+                b_row[j] = vec4f(b[p * (n / 4u) + b_vector[j]]);
             }
             for (var i = 0u; i < ROW_VECTORS; i++) {
-                let a_rows = a[p * (m / 4u) + a_column[i]];
+                let a_rows = vec4f(a[p * (m / 4u) + a_column[i]]);
                 for (var j = 0u; j < VECTORS; j++) {
                     sum[4u * i][j] += a_rows.x * b_row[j];
                     sum[4u * i + 1u][j] += a_rows.y * b_row[j];
@@ -67,21 +76,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 if trans_b == 1u {
                     // Four columns of b, each contiguous along k, turned into four rows.
                     let at = b_vector[j] * k + p / 4u;
-                    let columns = transpose(mat4x4f(b[at], b[at + k / 4u], b[at + k / 2u], b[at + 3u * (k / 4u)]));
+                    let columns = transpose(mat4x4f(b_at(at), b_at(at + k / 4u), b_at(at + k / 2u), b_at(at + 3u * (k / 4u))));
                     b_rows[0][j] = columns[0];
                     b_rows[1][j] = columns[1];
                     b_rows[2][j] = columns[2];
                     b_rows[3][j] = columns[3];
                 } else {
                     let at = p * (n / 4u) + b_vector[j];
-                    b_rows[0][j] = b[at];
-                    b_rows[1][j] = b[at + n / 4u];
-                    b_rows[2][j] = b[at + n / 2u];
-                    b_rows[3][j] = b[at + 3u * (n / 4u)];
+                    b_rows[0][j] = b_at(at);
+                    b_rows[1][j] = b_at(at + n / 4u);
+                    b_rows[2][j] = b_at(at + n / 2u);
+                    b_rows[3][j] = b_at(at + 3u * (n / 4u));
                 }
             }
             for (var i = 0u; i < ROWS; i++) {
-                let a_row = a[a_start[i] + p / 4u];
+                let a_row = vec4f(a[a_start[i] + p / 4u]);
                 for (var j = 0u; j < VECTORS; j++) {
                     // One after the other: the order of the sum is the same in every variant.
                     sum[i][j] += a_row.x * b_rows[0][j];
@@ -96,7 +105,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var i = 0u; i < ROWS; i++) {
         for (var j = 0u; j < VECTORS; j++) {
             if row0 + i < m && vector0 + j < n / 4u {
-                c[(group.z * m + row0 + i) * (n / 4u) + vector0 + j] = sum[i][j];
+                c[(group.z * m + row0 + i) * (n / 4u) + vector0 + j] = vec4<StoredC>(sum[i][j]);
             }
         }
     }

@@ -16,8 +16,11 @@ override pad_left: u32;
 override out_height: u32;
 override out_width: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, height, width, channels]
-@group(0) @binding(1) var<storage, read_write> y: array<f32>; // [batch, out_height, out_width, channels]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [batch, height, width, channels]
+@group(0) @binding(1) var<storage, read_write> y: array<StoredY>; // [batch, out_height, out_width, channels]
 @group(0) @binding(2) var<storage, read_write> winner: array<u32>; // [batch, out_height, out_width, channels]
 
 const NONE: u32 = 0xffffffffu;
@@ -46,13 +49,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var row = max(top, pad_top); row < row_end; row++) {
         let line = (image * height + row - pad_top) * width;
         for (var column = max(left, pad_left); column < column_end; column++) {
-            let value = x[(line + column - pad_left) * channels + channel];
+            let value = f32(x[(line + column - pad_left) * channels + channel]);
             if best_tap == NONE || value > best || is_nan(value) {
                 best = value;
                 best_tap = (row - top) * kernel_width + column - left;
             }
         }
     }
-    y[i] = best;
+    y[i] = StoredY(best);
     winner[i] = best_tap;
 }

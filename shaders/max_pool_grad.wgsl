@@ -15,9 +15,12 @@ override pad_left: u32;
 override out_height: u32;
 override out_width: u32;
 
+alias StoredDy = f32; // or f16
+alias StoredDx = f32; // or f16
+
 @group(0) @binding(0) var<storage, read> winner: array<u32>; // [batch, out_height, out_width, channels]
-@group(0) @binding(1) var<storage, read> dy: array<f32>; // [batch, out_height, out_width, channels]
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>; // [batch, height, width, channels]
+@group(0) @binding(1) var<storage, read> dy: array<StoredDy>; // [batch, out_height, out_width, channels]
+@group(0) @binding(2) var<storage, read_write> dx: array<StoredDx>; // [batch, height, width, channels]
 
 // First window along one direction that reaches the padded position.
 fn first_window(position: u32, kernel: u32, stride: u32) -> u32 {
@@ -43,8 +46,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         for (var ox = first_window(column, kernel_width, stride_width); ox < ox_end; ox++) {
             let window = ((image * out_height + oy) * out_width + ox) * channels + channel;
             let tap = (row - oy * stride_height) * kernel_width + column - ox * stride_width;
-            sum += select(0.0, dy[window], winner[window] == tap);
+            sum += select(0.0, f32(dy[window]), winner[window] == tap);
         }
     }
-    dx[i] = sum;
+    dx[i] = StoredDx(sum);
 }

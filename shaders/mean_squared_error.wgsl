@@ -4,6 +4,7 @@
 
 override rows: u32;
 override columns: u32;
+override loss_scale: f32;
 
 struct StepState {
     step: u32,
@@ -16,10 +17,13 @@ struct StepState {
     epoch: u32,
 }
 
-@group(0) @binding(0) var<storage, read> prediction: array<f32>; // [rows, columns]
+alias StoredPrediction = f32; // or f16
+alias StoredDPrediction = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> prediction: array<StoredPrediction>; // [rows, columns]
 @group(0) @binding(1) var<storage, read> targets: array<f32>; // [rows, columns]
 @group(0) @binding(2) var<storage, read> state: StepState;
-@group(0) @binding(3) var<storage, read_write> d_prediction: array<f32>; // [rows, columns]
+@group(0) @binding(3) var<storage, read_write> d_prediction: array<StoredDPrediction>; // [rows, columns]
 @group(0) @binding(4) var<storage, read_write> row_metrics: array<f32>; // [rows, 2]: loss, hit
 
 // Rows of this batch that hold examples; the rest is padding.
@@ -39,21 +43,21 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let start = row * columns;
     if row >= valid {
         for (var column = 0u; column < columns; column++) {
-            d_prediction[start + column] = 0.0;
+            d_prediction[start + column] = StoredDPrediction(0.0);
         }
         row_metrics[2u * row] = 0.0;
         row_metrics[2u * row + 1u] = 0.0;
         return;
     }
 
-    let share = 2.0 / (f32(valid) * f32(columns));
+    let share = 2.0 / (f32(valid) * f32(columns)) * loss_scale;
     var sum = 0.0;
     var top_prediction = -3.4e38;
     var top_target = -3.4e38;
     var predicted = 0u;
     var wanted = 0u;
     for (var column = 0u; column < columns; column++) {
-        let p = prediction[start + column];
+        let p = f32(prediction[start + column]);
         let t = targets[start + column];
         if p > top_prediction {
             top_prediction = p;
@@ -64,7 +68,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             wanted = column;
         }
         sum += (p - t) * (p - t);
-        d_prediction[start + column] = (p - t) * share;
+        d_prediction[start + column] = StoredDPrediction((p - t) * share);
     }
     row_metrics[2u * row] = sum / f32(columns);
     row_metrics[2u * row + 1u] = select(0.0, 1.0, predicted == wanted);

@@ -4,8 +4,11 @@
 
 override count: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [count]
-@group(0) @binding(1) var<storage, read_write> y: array<f32>; // [count]
+alias StoredX = f32; // or f16
+alias StoredY = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> x: array<StoredX>; // [count]
+@group(0) @binding(1) var<storage, read_write> y: array<StoredY>; // [count]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -14,5 +17,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         return;
     }
     // Not max: that may turn a NaN into 0.
-    y[i] = select(x[i], 0.0, x[i] < 0.0);
+    y[i] = StoredY(select(f32(x[i]), 0.0, f32(x[i]) < 0.0));
 }

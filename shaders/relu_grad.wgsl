@@ -4,9 +4,13 @@
 
 override count: u32;
 
-@group(0) @binding(0) var<storage, read> y: array<f32>; // [count]
-@group(0) @binding(1) var<storage, read> dy: array<f32>; // [count]
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>; // [count]
+alias StoredY = f32; // or f16
+alias StoredDy = f32; // or f16
+alias StoredDx = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> y: array<StoredY>; // [count]
+@group(0) @binding(1) var<storage, read> dy: array<StoredDy>; // [count]
+@group(0) @binding(2) var<storage, read_write> dx: array<StoredDx>; // [count]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -14,5 +18,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     if i >= count {
         return;
     }
-    dx[i] = select(0.0, dy[i], y[i] > 0.0);
+    dx[i] = StoredDx(select(0.0, f32(dy[i]), f32(y[i]) > 0.0));
 }

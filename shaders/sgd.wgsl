@@ -6,6 +6,7 @@ override count: u32;
 override momentum: f32;
 override nesterov: u32;
 override weight_decay: f32;
+override loss_scale: f32;
 
 struct StepState {
     step: u32,
@@ -30,7 +31,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         return;
     }
     let p = param[i];
-    let g = grad[i] + weight_decay * p;
+    let g = grad[i] * (1.0 / loss_scale) + weight_decay * p;
     let moved = momentum * velocity[i] + g;
     velocity[i] = moved;
     param[i] = p - state.learning_rate * select(moved, g + momentum * moved, nesterov == 1u);

@@ -5,6 +5,7 @@
 
 override rows: u32;
 override classes: u32;
+override loss_scale: f32;
 
 struct StepState {
     step: u32,
@@ -17,10 +18,13 @@ struct StepState {
     epoch: u32,
 }
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>; // [rows, classes]
+alias StoredLogits = f32; // or f16
+alias StoredDLogits = f32; // or f16
+
+@group(0) @binding(0) var<storage, read> logits: array<StoredLogits>; // [rows, classes]
 @group(0) @binding(1) var<storage, read> labels: array<u32>; // [rows]
 @group(0) @binding(2) var<storage, read> state: StepState;
-@group(0) @binding(3) var<storage, read_write> d_logits: array<f32>; // [rows, classes]
+@group(0) @binding(3) var<storage, read_write> d_logits: array<StoredDLogits>; // [rows, classes]
 @group(0) @binding(4) var<storage, read_write> row_metrics: array<f32>; // [rows, 2]: loss, hit
 
 const NAN_BITS: u32 = 0x7fc00000u;
@@ -38,7 +42,7 @@ fn is_finite(value: f32) -> bool {
 
 fn fill_row(row: u32, gradient: f32, loss: f32) {
     for (var column = 0u; column < classes; column++) {
-        d_logits[row * classes + column] = gradient;
+        d_logits[row * classes + column] = StoredDLogits(gradient);
     }
     row_metrics[2u * row] = loss;
     row_metrics[2u * row + 1u] = 0.0;
@@ -63,7 +67,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var of_label = 0.0;
     var bad_bits = select(0u, NAN_BITS, label >= classes);
     for (var column = 0u; column < classes; column++) {
-        let logit = logits[start + column];
+        let logit = f32(logits[start + column]);
         if logit > top {
             top = logit;
             first_largest = column;
@@ -79,11 +83,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 
     var sum = 0.0;
     for (var column = 0u; column < classes; column++) {
-        sum += exp(logits[start + column] - top);
+        sum += exp(f32(logits[start + column]) - top);
     }
     for (var column = 0u; column < classes; column++) {
-        let probability = exp(logits[start + column] - top) / sum;
-        d_logits[start + column] = (probability - select(0.0, 1.0, column == label)) / f32(valid);
+        let probability = exp(f32(logits[start + column]) - top) / sum;
+        let gradient = (probability - select(0.0, 1.0, column == label)) / f32(valid) * loss_scale;
+        d_logits[start + column] = StoredDLogits(gradient);
     }
     row_metrics[2u * row] = log(sum) - (of_label - top);
     row_metrics[2u * row + 1u] = select(0.0, 1.0, first_largest == label);

@@ -41,9 +41,10 @@ pub fn assert_case(case: &Case, got: &[CaseBuffer], expected: &[CaseBuffer], wha
             }
             continue;
         }
-        let floats = |words: &[u32]| words.iter().map(|word| f32::from_bits(*word)).collect::<Vec<f32>>();
-        let (got, expected) = (floats(&got.words), floats(&expected.words));
-        assert_close(&got, &expected, case.call.kernel.tolerance, &format!("{what}: `{name}`"));
+        let floats = |words: &[u32]| expected.slice.element.floats(words, expected.slice.len);
+        let (got, wanted) = (floats(&got.words), floats(&expected.words));
+        let (tolerance, element) = (case.call.kernel.tolerance, expected.slice.element);
+        assert_close_as(element, &got, &wanted, tolerance, &format!("{what}: `{name}`"));
     }
 }
 
@@ -52,10 +53,18 @@ pub fn assert_case(case: &Case, got: &[CaseBuffer], expected: &[CaseBuffer], wha
 /// # Panics
 /// If one is not; the message shows the first of them.
 pub fn assert_close(got: &[f32], expected: &[f32], tolerance: Tolerance, what: &str) {
+    assert_close_as(Element::F32, got, expected, tolerance, what);
+}
+
+/// As [`assert_close`], for values that were stored as `element`.
+///
+/// # Panics
+/// As [`assert_close`].
+pub fn assert_close_as(element: Element, got: &[f32], expected: &[f32], tolerance: Tolerance, what: &str) {
     assert_eq!(got.len(), expected.len(), "{what}: length");
     let finite = expected.iter().filter(|value| value.is_finite());
     let scale = finite.fold(0.0f32, |scale, value| scale.max(value.abs()));
-    let bad = bad_elements(got, expected, |reference| tolerance.allowed(reference, scale));
+    let bad = bad_elements(got, expected, |reference| tolerance.allowed_as(element, reference, scale));
     assert!(
         bad.is_empty(),
         "{what}: {} of {} elements are beyond {tolerance:?}; the first: {:?}",

@@ -48,7 +48,7 @@ pub fn run_case(
     let mut graph = Graph::new();
     let mut call = case.call.clone();
     for (slice, buffer) in call.buffers.iter_mut().zip(&case.buffers) {
-        *slice = graph.external(&buffer.slice.name, buffer.words.len(), buffer.slice.element, Purpose::Scratch);
+        *slice = graph.external(&buffer.slice.name, buffer.slice.len, buffer.slice.element, Purpose::Scratch);
     }
     graph.push("case", call.clone());
     let memories = case.buffers.iter().map(|buffer| device.upload(&buffer.slice.name, &buffer.words));

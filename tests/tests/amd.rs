@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, process::Command};
 use tilegrad_compilers::amd::{Chip, Compiler, Report, on_chip};
-use tilegrad_kernels::{Family, KERNELS, Kernel, Variant};
+use tilegrad_kernels::{Family, Halves, KERNELS, Kernel, Variant};
 
 /// Tells the child which chip it is for.
 const CHIP: &str = "TILEGRAD_AMD_CHIP";
@@ -111,14 +111,16 @@ fn for_gpus() -> impl Iterator<Item = (&'static Kernel, &'static Variant)> {
     all.filter(|(_, variant)| variant.family != Family::BarrierFree)
 }
 
-/// The variant compiled for every case, also those that are too small for it to be chosen: shapes are constants, so each is
-/// code of its own.
+/// The variant compiled for every case, in 32 and in 16 bits, also those that are too small for it to be chosen: shapes are
+/// constants, so each is code of its own.
 fn rows(compiler: &Compiler, kernel: &'static Kernel, variant: &'static Variant) -> Vec<Row> {
+    let halves = kernel.half_cases(1).into_iter().map(|(case, _)| case);
     (kernel.cases)()
         .into_iter()
+        .chain(halves)
         .map(|case| {
             let report = compiler
-                .compile(kernel, variant, &case.call.params)
+                .compile(kernel, variant, &case.call.params, Halves::of(&case.call))
                 .unwrap_or_else(|error| panic!("{}, case {}: {error}", kernel.name, case.name));
             Row { kernel, variant, case: case.name, report }
         })
@@ -134,7 +136,7 @@ fn print_code(chip: Chip) {
     let kernel = tilegrad_kernels::find("relu").unwrap();
     let params = (kernel.cases)()[0].call.params.clone();
     let compiler = Compiler::open(chip).unwrap_or_else(|error| panic!("{error}"));
-    let report = compiler.compile_with_asm(kernel, &kernel.variants[0], &params).unwrap();
+    let report = compiler.compile_with_asm(kernel, &kernel.variants[0], &params, Halves::NONE).unwrap();
     println!("{}", report.asm.expect("Mesa has a disassembler"));
 }
 
@@ -228,22 +230,36 @@ fn read_loops(chip: Chip) {
     for (name, case, given) in NETWORK {
         let kernel = tilegrad_kernels::find(name).unwrap();
         let params = params(kernel, case, given);
-        let variant = kernel.variants.iter().find(|variant| (variant.fits)(&params)).unwrap();
-        let report = compiler.compile_with_asm(kernel, variant, &params).unwrap();
-        let asm = report.asm.as_deref().expect("Mesa has a disassembler");
-        let [fmas, all] = matrix_loop(asm, variant.tile().get("BLOCK_K"));
-        let share = 100 * fmas / all;
-        let [vgprs, subgroups] = [report.vgprs, report.subgroups_per_simd];
-        let spilled = report.spilled_vgprs + report.spilled_sgprs;
-        let text = format!("{vgprs:4} VGPRs, {spilled} spilled, {subgroups:2} subgroups, {share} % of {all} are FMAs");
-        let line = format!("{name:26} {case:14} {:14} {chip:8} {:6} bytes LDS, {text}", variant.name, report.lds_bytes);
-        println!("{line}");
-        if spilled > 0 || subgroups < 8 || share < 70 {
-            problems.push(line);
+        // Widening takes a vector instruction per element that is staged.
+        for (halves, least) in [(Halves::NONE, 70), (Halves::all(kernel), 60)] {
+            let (line, held) = read_loop(&compiler, kernel, &params, halves, least);
+            let bits = if halves.is_none() { 32 } else { 16 };
+            println!("{chip:8} {bits} bits {case:14} {line}");
+            problems.extend((!held).then_some(line));
         }
     }
     println!("loops read for {chip}");
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+/// What the default variant's loop is made of, and whether that is enough.
+fn read_loop(
+    compiler: &Compiler,
+    kernel: &'static Kernel,
+    params: &[u32],
+    halves: Halves,
+    least: u64,
+) -> (String, bool) {
+    let variant = kernel.variants.iter().find(|variant| (variant.fits)(params)).unwrap();
+    let report = compiler.compile_with_asm(kernel, variant, params, halves).unwrap();
+    let asm = report.asm.as_deref().expect("Mesa has a disassembler");
+    let [fmas, all] = matrix_loop(asm, variant.tile().get("BLOCK_K"));
+    let share = 100 * fmas / all;
+    let [vgprs, subgroups] = [report.vgprs, report.subgroups_per_simd];
+    let spilled = report.spilled_vgprs + report.spilled_sgprs;
+    let text = format!("{vgprs:4} VGPRs, {spilled} spilled, {subgroups:2} subgroups, {share} % of {all} are FMAs");
+    let line = format!("{:26} {:14} {:6} bytes LDS, {text}", kernel.name, variant.name, report.lds_bytes);
+    (line, spilled == 0 && subgroups >= 8 && share >= least)
 }
 
 /// One line of machine code: a vector instruction, of which RDNA 3 may join two, or another.

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 use tilegrad_compilers::{Target, TranslateError, Vulkan, spirv, translate};
-use tilegrad_kernels::{Case, KERNELS, Kernel, Variant};
+use tilegrad_kernels::{Case, Halves, KERNELS, Kernel, Variant};
 
 /// One thing to compile.
 struct Job {
@@ -18,15 +18,22 @@ struct Job {
     variant: &'static Variant,
     case: String,
     params: Vec<u32>,
+    halves: Halves,
 }
 
 impl Job {
     fn new(kernel: &'static Kernel, variant: &'static Variant, case: &Case) -> Self {
-        Self { kernel, variant, case: case.name.clone(), params: case.call.params.clone() }
+        Self {
+            kernel,
+            variant,
+            case: case.name.clone(),
+            params: case.call.params.clone(),
+            halves: Halves::of(&case.call),
+        }
     }
 
     fn translate(&self, target: Target) -> Result<Vec<u8>, TranslateError> {
-        translate(self.kernel, self.variant, &self.params, target)
+        translate(self.kernel, self.variant, &self.params, self.halves, target)
     }
 
     fn text(&self, target: Target) -> Result<String, String> {
@@ -39,7 +46,7 @@ impl Job {
     }
 }
 
-/// Every variant with the first and the last case that suits it.
+/// Every variant with the first and the last case that suits it, and the last one with 16-bit floats.
 fn jobs() -> Vec<Job> {
     let variants = KERNELS.iter().flat_map(|kernel| kernel.variants.iter().map(move |variant| (*kernel, variant)));
     variants.flat_map(|(kernel, variant)| jobs_of(kernel, variant)).collect()
@@ -49,7 +56,9 @@ fn jobs_of(kernel: &'static Kernel, variant: &'static Variant) -> Vec<Job> {
     let mut suited: Vec<Case> = (kernel.cases)();
     suited.retain(|case| (variant.fits)(&case.call.params));
     let ends = suited.first().into_iter().chain(suited.iter().skip(1).last());
-    let jobs: Vec<Job> = ends.map(|case| Job::new(kernel, variant, case)).collect();
+    let mut jobs: Vec<Job> = ends.map(|case| Job::new(kernel, variant, case)).collect();
+    let halves = suited.last().cloned().map(|case| case.with_halves(Halves::all(kernel)));
+    jobs.extend(halves.filter(|case| !Halves::of(&case.call).is_none()).map(|case| Job::new(kernel, variant, &case)));
     assert!(!jobs.is_empty(), "{}: no case suits variant `{}`", kernel.name, variant.name);
     jobs
 }
@@ -135,7 +144,7 @@ fn validate(path: &Path, vulkan: Vulkan) -> Result<(), String> {
 fn spirv_val_refuses_a_broken_module() {
     let kernel = KERNELS[0];
     let params = (kernel.cases)()[0].call.params.clone();
-    let mut code = spirv(kernel, &kernel.variants[0], &params, Vulkan::V1_3).unwrap();
+    let mut code = spirv(kernel, &kernel.variants[0], &params, Halves::NONE, Vulkan::V1_3).unwrap();
     code.truncate(code.len() - 1);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broken.spv");
@@ -169,7 +178,11 @@ fn tint(path: &PathBuf) -> Result<Option<String>, String> {
 fn sources() -> impl Iterator<Item = (String, String)> {
     KERNELS.iter().flat_map(|kernel| {
         let variants = kernel.variants.iter();
-        let with = variants.map(|variant| (format!("{}, {}", kernel.name, variant.name), kernel.source(variant)));
+        let with = variants.flat_map(|variant| {
+            [Halves::NONE, Halves::all(kernel)].map(|halves| {
+                (format!("{}, {}, {halves:?}", kernel.name, variant.name), kernel.source(variant, halves))
+            })
+        });
         let sources = std::iter::once((kernel.name.to_owned(), kernel.wgsl.to_owned())).chain(with);
         let lanes = kernel.variants.iter().any(|variant| variant.subgroup.is_some());
         sources.map(move |(name, wgsl)| (name, if lanes { enable_subgroups(&wgsl) } else { wgsl }))

@@ -201,7 +201,7 @@ fn force_others(file: &Path) -> usize {
             able && (json!(kernel.name), json!(variant.name)) != default
         });
         let Some((kernel, variant)) = other.last() else { continue };
-        let source = format!("{:016x}", fnv(kernel.source(variant).as_bytes()));
+        let source = format!("{:016x}", fnv(kernel.source(variant, tilegrad_kernels::Halves::NONE).as_bytes()));
         entry["chosen"] = json!({ "kernel": kernel.name, "variant": variant.name, "source": source });
         forced += 1;
     }

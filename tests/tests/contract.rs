@@ -1,9 +1,9 @@
 //! Every kernel's Rust description against its WGSL file, as naga reads it.
 
-use naga::{AddressSpace, Module, Scalar, StorageAccess, TypeInner, VectorSize};
+use naga::{AddressSpace, Module, Scalar, ScalarKind, StorageAccess, TypeInner, VectorSize};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 use tilegrad_kernels::{
-    Access, Binding, Element, Field, FieldType, KERNELS, Kernel, POISON, Threads,
+    Access, Binding, Element, Field, FieldType, Halves, KERNELS, Kernel, POISON, Threads,
     state::{Metrics, StepState},
 };
 
@@ -23,14 +23,20 @@ fn for_every_kernel(check: impl Fn(&'static Kernel) -> Check) {
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
 
-/// Runs `check` on every kernel's file as it stands, and with the constants of each variant.
-fn for_every_source(check: impl Fn(&'static Kernel, &Module) -> Check) {
+/// Runs `check` on every kernel's file as it stands, and with the constants of each variant and each choice of 16-bit floats.
+fn for_every_source(check: impl Fn(&'static Kernel, &Module, Halves) -> Check) {
     for_every_kernel(|kernel| {
-        check(kernel, &parse(kernel.wgsl).map_err(|error| format!("the file as it stands: {error}"))?)?;
+        let file = parse(kernel.wgsl).map_err(|error| format!("the file as it stands: {error}"))?;
+        check(kernel, &file, Halves::NONE)?;
         kernel.variants.iter().try_for_each(|variant| {
-            let module = parse(&kernel.source(variant));
-            let checked = module.and_then(|module| check(kernel, &module));
-            checked.map_err(|error| format!("variant `{}`: {error}", variant.name))
+            Halves::choices(kernel).try_for_each(|halves| {
+                let module = parse(&kernel.source(variant, halves));
+                let checked = module.and_then(|module| check(kernel, &module, halves));
+                checked.map_err(|error| {
+                    let names: Vec<&str> = halves.names(kernel).collect();
+                    format!("variant `{}`, f16 in {names:?}: {error}", variant.name)
+                })
+            })
         })
     });
 }
@@ -53,6 +59,10 @@ fn scalar_name(inner: &TypeInner) -> String {
         TypeInner::Scalar(Scalar::F32) => "f32".into(),
         TypeInner::Scalar(Scalar::U32) => "u32".into(),
         TypeInner::Vector { size: VectorSize::Quad, scalar: Scalar::F32 } => "vec4f".into(),
+        TypeInner::Scalar(Scalar { kind: ScalarKind::Float, width: 2 }) => "f16".into(),
+        TypeInner::Vector { size: VectorSize::Quad, scalar: Scalar { kind: ScalarKind::Float, width: 2 } } => {
+            "vec4h".into()
+        }
         ref other => format!("{other:?}"),
     }
 }
@@ -98,8 +108,9 @@ fn element(module: &Module, name: &str, ty: naga::Handle<naga::Type>) -> Result<
     match &ty.inner {
         TypeInner::Array { base, .. } => match scalar_name(&module.types[*base].inner).as_str() {
             "f32" | "vec4f" => Ok("f32"),
+            "f16" | "vec4h" => Ok("f16"),
             "u32" => Ok("u32"),
-            other => Err(format!("`{name}` is an array of {other}, expected f32, u32 or vec4f")),
+            other => Err(format!("`{name}` is an array of {other}, expected f32, f16, u32 or vectors of four floats")),
         },
         TypeInner::Struct { members, .. } => {
             shared_struct(module, ty.name.as_deref().unwrap_or("(nameless)"), members)?;
@@ -127,36 +138,33 @@ fn shared_struct(module: &Module, name: &str, members: &[naga::StructMember]) ->
     same(&format!("struct {name}"), wgsl, rust)
 }
 
-fn described(binding: &Binding, index: usize) -> String {
+fn described(binding: &Binding, index: usize, halves: Halves) -> String {
     let access = match binding.access {
         Access::Read => "read",
         Access::ReadWrite => "read_write",
     };
-    let element = match binding.element {
-        Element::F32 => "f32",
-        Element::U32 => "u32",
-    };
+    let element = if halves.contains(index) { Element::F16 } else { binding.element };
     format!("0.{index} {access} {}: {element}", binding.name)
 }
 
 #[test]
 fn bindings_agree() {
-    for_every_source(|kernel, module| {
-        let rust = kernel.bindings.iter().enumerate().map(|(i, binding)| described(binding, i)).collect();
+    for_every_source(|kernel, module, halves| {
+        let rust = kernel.bindings.iter().enumerate().map(|(i, binding)| described(binding, i, halves)).collect();
         same("bindings", bindings(module)?, rust)
     });
 }
 
 #[test]
 fn overrides_are_the_params() {
-    for_every_source(|kernel, module| {
+    for_every_source(|kernel, module, _| {
         same("overrides", overrides(module), kernel.params.iter().map(field_name).collect())
     });
 }
 
 #[test]
 fn there_is_one_entry_point_called_main() {
-    for_every_source(|_, module| {
+    for_every_source(|_, module, _| {
         let entries = module.entry_points.iter().map(|entry| (entry.name.as_str(), entry.stage));
         same("entry points", entries.collect(), vec![("main", naga::ShaderStage::Compute)])
     });
@@ -166,7 +174,7 @@ fn there_is_one_entry_point_called_main() {
 fn workgroups_are_those_of_the_variants() {
     for_every_kernel(|kernel| {
         kernel.variants.iter().try_for_each(|variant| {
-            let module = parse(&kernel.source(variant))?;
+            let module = parse(&kernel.source(variant, Halves::NONE))?;
             let entry = module.entry_points.first().ok_or("no entry point")?;
             same(&format!("workgroup of variant `{}`", variant.name), entry.workgroup_size, variant.workgroup)
         })

@@ -3,8 +3,8 @@
 use tilegrad_kernels::{Tolerance, hash};
 use tilegrad_model::data::{Dataset, ImageShape};
 use tilegrad_model::{
-    Config, DataSize, Engine, Lowering, Mode, Network, NetworkBuilder, Padding, Program, Trainer, add, conv2d, dense,
-    flatten, max_pool, relu,
+    Config, DataSize, Lowering, Mode, Network, NetworkBuilder, Padding, Program, Trainer, add, conv2d, dense, flatten,
+    max_pool, relu,
 };
 use tilegrad_runtime::Device;
 use tilegrad_tests::compare::assert_close;
@@ -68,7 +68,7 @@ fn config(network: Network, fuse: bool) -> Config {
     let mut config = Config::new(network);
     config.train.batch = 16;
     config.data.validation_split = 0.0;
-    config.engine = Engine { lowering: Lowering::Implicit, fuse };
+    config.engine.fuse = fuse;
     config
 }
 

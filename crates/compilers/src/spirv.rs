@@ -6,7 +6,7 @@ use naga::{
     back::spv::{self, WriterFlags, ZeroInitializeWorkgroupMemoryMode},
     proc::{BoundsCheckPolicies, BoundsCheckPolicy},
 };
-use tilegrad_kernels::{Kernel, Variant};
+use tilegrad_kernels::{Halves, Kernel, Variant};
 
 /// A Vulkan version; it decides which SPIR-V wgpu writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,14 @@ impl Vulkan {
 ///
 /// # Panics
 /// If the variant is not one of the kernel's.
-pub fn spirv(kernel: &Kernel, variant: &Variant, params: &[u32], vulkan: Vulkan) -> Result<Vec<u32>, TranslateError> {
-    write(&Lowered::new(kernel, variant, params)?, vulkan)
+pub fn spirv(
+    kernel: &Kernel,
+    variant: &Variant,
+    params: &[u32],
+    halves: Halves,
+    vulkan: Vulkan,
+) -> Result<Vec<u32>, TranslateError> {
+    write(&Lowered::new(kernel, variant, params, halves)?, vulkan)
 }
 
 /// The module as SPIR-V words.

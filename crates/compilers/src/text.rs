@@ -8,7 +8,7 @@ use naga::{
     ResourceBinding, ShaderStage,
     back::{hlsl, msl, wgsl as wgsl_out},
 };
-use tilegrad_kernels::{Access, Binding, Kernel, Variant};
+use tilegrad_kernels::{Access, Binding, Halves, Kernel, Variant};
 
 /// macOS 12's Metal; nothing older runs wgpu on hardware that is still in use.
 const MSL: (u8, u8) = (2, 4);
@@ -18,6 +18,9 @@ const SHADER_MODEL: hlsl::ShaderModel = hlsl::ShaderModel::V5_1;
 
 /// The first that knows lanes; wgpu offers subgroups on DX12 only with DXC, which writes it.
 const WAVES: hlsl::ShaderModel = hlsl::ShaderModel::V6_0;
+
+/// The first in which a half is 16 bits wide; before, the word meant a float.
+const HALVES: hlsl::ShaderModel = hlsl::ShaderModel::V6_2;
 
 /// The Metal Shading Language.
 pub fn msl(lowered: &Lowered, kernel: &Kernel) -> Result<String, TranslateError> {
@@ -41,9 +44,13 @@ pub fn msl(lowered: &Lowered, kernel: &Kernel) -> Result<String, TranslateError>
 }
 
 /// DX12's language.
-pub fn hlsl(lowered: &Lowered, kernel: &Kernel, variant: &Variant) -> Result<String, TranslateError> {
+pub fn hlsl(lowered: &Lowered, kernel: &Kernel, variant: &Variant, halves: Halves) -> Result<String, TranslateError> {
     let options = hlsl::Options {
-        shader_model: if variant.subgroup.is_some() { WAVES } else { SHADER_MODEL },
+        shader_model: match (halves.is_none(), variant.subgroup) {
+            (false, _) => HALVES,
+            (true, Some(_)) => WAVES,
+            (true, None) => SHADER_MODEL,
+        },
         binding_map: (0..).zip(kernel.bindings).map(|(at, _)| (place(at), register(at))).collect(),
         fake_missing_bindings: false,
         // The number of workgroups, which DX12 has no built-in for.

@@ -7,7 +7,7 @@ use naga::{
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
 use thiserror::Error;
-use tilegrad_kernels::{Kernel, Variant};
+use tilegrad_kernels::{Halves, Kernel, Variant};
 
 /// The one entry point of every kernel.
 pub(crate) const ENTRY: &str = "main";
@@ -67,7 +67,7 @@ pub enum TranslateError {
     },
 }
 
-/// The kernel as wgpu would hand it to a driver for these params.
+/// The kernel as wgpu would hand it to a driver for these params, with 16-bit floats in the bindings `halves`.
 ///
 /// Checks are left out as in the runtime's trusted modules: no bounds checks, no loop bounds, no zeroed workgroup
 /// memory. Text is UTF-8.
@@ -81,16 +81,17 @@ pub fn translate(
     kernel: &Kernel,
     variant: &Variant,
     params: &[u32],
+    halves: Halves,
     target: Target,
 ) -> Result<Vec<u8>, TranslateError> {
-    let lowered = Lowered::new(kernel, variant, params)?;
+    let lowered = Lowered::new(kernel, variant, params, halves)?;
     match target {
         Target::SpirV(vulkan) => {
             let words = spirv::write(&lowered, vulkan)?;
             Ok(words.into_iter().flat_map(u32::to_le_bytes).collect())
         }
         Target::Msl => text::msl(&lowered, kernel).map(String::into_bytes),
-        Target::Hlsl => text::hlsl(&lowered, kernel, variant).map(String::into_bytes),
+        Target::Hlsl => text::hlsl(&lowered, kernel, variant, halves).map(String::into_bytes),
         Target::Wgsl => text::wgsl(&lowered).map(String::into_bytes),
     }
 }
@@ -107,13 +108,13 @@ pub(crate) struct Lowered {
 
 impl Lowered {
     /// Parsed, validated, and with the params' values for the overrides.
-    pub fn new(kernel: &Kernel, variant: &Variant, params: &[u32]) -> Result<Self, TranslateError> {
+    pub fn new(kernel: &Kernel, variant: &Variant, params: &[u32], halves: Halves) -> Result<Self, TranslateError> {
         if params.len() != kernel.params.len() {
             let (got, expected) = (params.len(), kernel.params.len());
             return Err(TranslateError::Params { kernel: kernel.name, got, expected });
         }
         let what = format!("{}, variant `{}`", kernel.name, variant.name);
-        match parse(&kernel.source(variant)) {
+        match parse(&kernel.source(variant, halves)) {
             Ok((module, info)) => with_constants(kernel, params, &module, &info, what),
             Err(problem) => Err(TranslateError::Refused { what, problem }),
         }
@@ -154,27 +155,27 @@ fn with_constants(
 #[cfg(test)]
 mod tests {
     use super::{Target, TranslateError, translate};
-    use tilegrad_kernels::{Kernel, relu};
+    use tilegrad_kernels::{Halves, Kernel, relu};
 
     const RELU: &Kernel = &relu::KERNEL;
 
     #[test]
     fn the_shape_is_folded_in() {
-        let wgsl = translate(RELU, &RELU.variants[0], &[12_345], Target::Wgsl).unwrap();
+        let wgsl = translate(RELU, &RELU.variants[0], &[12_345], Halves::NONE, Target::Wgsl).unwrap();
         let wgsl = String::from_utf8(wgsl).unwrap();
         assert!(wgsl.contains("12345u") && !wgsl.contains("override"), "{wgsl}");
     }
 
     #[test]
     fn too_few_params_are_an_error() {
-        let error = translate(RELU, &RELU.variants[0], &[], Target::Msl).unwrap_err();
+        let error = translate(RELU, &RELU.variants[0], &[], Halves::NONE, Target::Msl).unwrap_err();
         assert_eq!(error.to_string(), "relu: got 0 params, expected 1, one per field of the params struct");
     }
 
     #[test]
     fn invalid_wgsl_is_an_error_with_the_place() {
         let broken = Kernel { wgsl: "override count: u32;\nfn f() -> u32 { return 1.5; }", ..copy(RELU) };
-        let error = translate(&broken, &RELU.variants[0], &[1], Target::Msl).unwrap_err();
+        let error = translate(&broken, &RELU.variants[0], &[1], Halves::NONE, Target::Msl).unwrap_err();
         assert!(matches!(&error, TranslateError::Refused { problem, .. } if problem.contains("wgsl:2:")), "{error}");
     }
 

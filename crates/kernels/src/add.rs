@@ -19,11 +19,11 @@ use crate::contract::prelude::*;
 
 buffers! {
     /// First summand.
-    a: Read<f32>,
+    a: Read<f32 | f16>,
     /// Second summand.
-    b: Read<f32>,
+    b: Read<f32 | f16>,
     /// Sum.
-    y: Write<f32>,
+    y: Write<f32 | f16>,
 }
 
 params! {

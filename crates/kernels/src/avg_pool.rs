@@ -22,9 +22,9 @@ use crate::window::{Params, Window, cases, cases::POOLS, count};
 
 buffers! {
     /// Images.
-    x: Read<f32>,
+    x: Read<f32 | f16>,
     /// Means.
-    y: Write<f32>,
+    y: Write<f32 | f16>,
 }
 
 /// The kernel.

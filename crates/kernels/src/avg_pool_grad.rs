@@ -21,9 +21,9 @@ use crate::window::{Params, Window, cases, cases::POOLS, count};
 
 buffers! {
     /// Gradient of the means.
-    dy: Read<f32>,
+    dy: Read<f32 | f16>,
     /// Gradient of the images.
-    dx: Write<f32>,
+    dx: Write<f32 | f16>,
 }
 
 /// The kernel.

@@ -19,11 +19,11 @@ use crate::contract::prelude::*;
 
 buffers! {
     /// Summands.
-    x: Read<f32>,
+    x: Read<f32 | f16>,
     /// Added to every row.
     bias: Read<f32>,
     /// Results.
-    y: Write<f32>,
+    y: Write<f32 | f16>,
 }
 
 params! {

@@ -22,9 +22,9 @@ use crate::window::{Params, Window, cases, cases::CONVOLUTIONS, count};
 
 buffers! {
     /// Gradient of the windows, one per row.
-    cols: Read<f32>,
+    cols: Read<f32 | f16>,
     /// Gradient of the images.
-    dx: Write<f32>,
+    dx: Write<f32 | f16>,
 }
 
 /// The kernel.

@@ -20,9 +20,9 @@ use crate::contract::prelude::*;
 
 buffers! {
     /// Summands.
-    x: Read<f32>,
+    x: Read<f32 | f16>,
     /// Sums, one row per share.
-    y: Write<f32>,
+    y: Write<f32 | f16>,
 }
 
 params! {

@@ -22,13 +22,13 @@ use crate::window::count;
 
 buffers! {
     /// Images.
-    x: Read<f32>,
+    x: Read<f32 | f16>,
     /// Weights.
     weight: Read<f32>,
     /// Added to every output of its channel.
     bias: Read<f32>,
     /// Outputs.
-    y: Write<f32>,
+    y: Write<f32 | f16>,
 }
 
 convolution_params! {

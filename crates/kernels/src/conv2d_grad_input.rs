@@ -29,15 +29,15 @@ use crate::window::count;
 
 buffers! {
     /// Gradient of the outputs, or of their maxima.
-    dy: Read<f32>,
+    dy: Read<f32 | f16>,
     /// Place of each maximum within its window.
     winner: Read<u32>,
     /// Weights.
     weight: Read<f32>,
     /// Images.
-    x: Read<f32>,
+    x: Read<f32 | f16>,
     /// Gradient of the images.
-    dx: Write<f32>,
+    dx: Write<f32 | f16>,
 }
 
 convolution_params! {

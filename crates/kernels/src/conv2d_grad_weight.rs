@@ -28,9 +28,9 @@ use crate::window::{self, count};
 
 buffers! {
     /// Images.
-    x: Read<f32>,
+    x: Read<f32 | f16>,
     /// Gradient of the outputs, or of their maxima.
-    dy: Read<f32>,
+    dy: Read<f32 | f16>,
     /// Place of each maximum within its window.
     winner: Read<u32>,
     /// Gradient of weights and bias, one row per share.

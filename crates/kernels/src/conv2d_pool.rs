@@ -26,13 +26,13 @@ use crate::window::{Window, count};
 
 buffers! {
     /// Images.
-    x: Read<f32>,
+    x: Read<f32 | f16>,
     /// Weights.
     weight: Read<f32>,
     /// Added to every output of its channel.
     bias: Read<f32>,
     /// Maxima.
-    y: Write<f32>,
+    y: Write<f32 | f16>,
     /// Place of each maximum within its window.
     winner: Write<u32>,
 }

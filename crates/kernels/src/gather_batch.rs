@@ -31,7 +31,7 @@ buffers! {
     /// Position in the pass.
     state: Read<u32>,
     /// Pixels of the batch.
-    x: Write<f32>,
+    x: Write<f32 | f16>,
     /// Classes of the batch.
     y: Write<u32>,
 }

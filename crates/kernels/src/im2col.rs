@@ -22,9 +22,9 @@ use crate::window::{Params, Window, cases, cases::CONVOLUTIONS, count};
 
 buffers! {
     /// Images.
-    x: Read<f32>,
+    x: Read<f32 | f16>,
     /// Windows, one per row.
-    cols: Write<f32>,
+    cols: Write<f32 | f16>,
 }
 
 /// The kernel.

@@ -13,8 +13,9 @@ pub mod state;
 pub mod window;
 
 pub use contract::{
-    Access, Binding, BufferId, Call, Case, CaseBuffer, Cost, Element, Family, Field, FieldType, HostFunction, Kernel,
-    Operand, POISON, Read, ShapeError, Slice, Threads, Tile, Tolerance, Variant, Write, hash, volume,
+    Access, Binding, BufferId, Call, Case, CaseBuffer, Cost, Element, Family, Field, FieldType, Halves, HostCall,
+    HostFunction, Kernel, Operand, POISON, Read, ShapeError, Slice, Threads, Tile, Tolerance, Variant, Write, hash,
+    operands, volume,
 };
 
 /// Declares the kernel modules and the list of them.

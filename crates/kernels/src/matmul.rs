@@ -25,11 +25,11 @@ use crate::contract::prelude::*;
 
 buffers! {
     /// Left factor.
-    a: Read<f32>,
+    a: Read<f32 | f16>,
     /// Right factor.
-    b: Read<f32>,
+    b: Read<f32 | f16>,
     /// Products, one per split.
-    c: Write<f32>,
+    c: Write<f32 | f16>,
 }
 
 params! {

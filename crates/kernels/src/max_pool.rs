@@ -23,9 +23,9 @@ use crate::window::{Params, Window, cases, cases::POOLS, count};
 
 buffers! {
     /// Images.
-    x: Read<f32>,
+    x: Read<f32 | f16>,
     /// Maxima.
-    y: Write<f32>,
+    y: Write<f32 | f16>,
     /// Position of each maximum within its window, for the gradient.
     winner: Write<u32>,
 }

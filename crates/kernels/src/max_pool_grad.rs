@@ -22,9 +22,9 @@ buffers! {
     /// Position of each maximum within its window.
     winner: Read<u32>,
     /// Gradient of the maxima.
-    dy: Read<f32>,
+    dy: Read<f32 | f16>,
     /// Gradient of the images.
-    dx: Write<f32>,
+    dx: Write<f32 | f16>,
 }
 
 /// The kernel.

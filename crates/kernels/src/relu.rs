@@ -19,9 +19,9 @@ use crate::contract::prelude::*;
 
 buffers! {
     /// Arguments.
-    x: Read<f32>,
+    x: Read<f32 | f16>,
     /// Results.
-    y: Write<f32>,
+    y: Write<f32 | f16>,
 }
 
 params! {

@@ -19,11 +19,11 @@ use crate::contract::prelude::*;
 
 buffers! {
     /// The rectifier's output.
-    y: Read<f32>,
+    y: Read<f32 | f16>,
     /// Gradient of the output.
-    dy: Read<f32>,
+    dy: Read<f32 | f16>,
     /// Gradient of the input.
-    dx: Write<f32>,
+    dx: Write<f32 | f16>,
 }
 
 params! {

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent of all parameters at once, with momentum and weight decay.
 //!
 //! # Formula
-//! `g = grad + weight_decay*param`, `velocity = momentum*velocity + g`, then `param -= lr * velocity`, or
+//! `g = grad/loss_scale + weight_decay*param`, `velocity = momentum*velocity + g`, then `param -= lr * velocity`, or
 //! `param -= lr * (g + momentum*velocity)` with Nesterov's look ahead. The learning rate comes from the step state.
 //!
 //! # Shapes
@@ -40,6 +40,8 @@ params! {
     nesterov: u32,
     /// Share of a parameter that is added to its gradient.
     weight_decay: f32,
+    /// What the gradients were multiplied by, so that 16-bit floats hold them.
+    loss_scale: f32,
 }
 
 /// Settings of the update.
@@ -53,6 +55,8 @@ pub struct Settings {
     pub nesterov: bool,
     /// Share of a parameter that is added to its gradient.
     pub weight_decay: f32,
+    /// What the gradients were multiplied by, so that 16-bit floats hold them.
+    pub loss_scale: f32,
 }
 
 /// The kernel.
@@ -80,8 +84,8 @@ pub static KERNEL: Kernel = Kernel {
 /// # Errors
 /// [`ShapeError`] for a wrong count, settings out of range and buffers of another length.
 pub fn call(io: Io, settings: Settings) -> Result<Call, ShapeError> {
-    let Settings { count, momentum, nesterov, weight_decay } = settings;
-    let params = Params { count, momentum, nesterov: u32::from(nesterov), weight_decay };
+    let Settings { count, momentum, nesterov, weight_decay, loss_scale } = settings;
+    let params = Params { count, momentum, nesterov: u32::from(nesterov), weight_decay, loss_scale };
     Ok(Check::new(&KERNEL, io.into_slices())
         .rule(count > 0 && count % 4 == 0, || format!("count must be a positive multiple of 4, got {count}"))?
         .rule((0.0..1.0).contains(&momentum), || format!("momentum must be at least 0 and below 1, got {momentum}"))?
@@ -89,6 +93,7 @@ pub fn call(io: Io, settings: Settings) -> Result<Call, ShapeError> {
         .rule(weight_decay >= 0.0 && weight_decay.is_finite(), || {
             format!("weight_decay must be at least 0, got {weight_decay}")
         })?
+        .rule(loss_scale.is_normal() && loss_scale > 0.0, || format!("loss_scale must be positive, got {loss_scale}"))?
         .len("grad", &[("count", count)])?
         .len("state", &StepState::LEN)?
         .len("param", &[("count", count)])?
@@ -98,9 +103,9 @@ pub fn call(io: Io, settings: Settings) -> Result<Call, ShapeError> {
 
 fn reference(p: Params, io: Host<'_>) {
     let learning_rate = f64::from(StepState::bound(io.state).learning_rate);
-    let [momentum, weight_decay] = [p.momentum, p.weight_decay].map(f64::from);
+    let [momentum, weight_decay, loss_scale] = [p.momentum, p.weight_decay, p.loss_scale].map(f64::from);
     (io.grad, io.param, io.velocity).into_par_iter().for_each(|(grad, param, velocity)| {
-        let grad = f64::from(*grad) + weight_decay * f64::from(*param);
+        let grad = f64::from(*grad) / loss_scale + weight_decay * f64::from(*param);
         let moved = momentum * f64::from(*velocity) + grad;
         let step = if p.nesterov == 1 { grad + momentum * moved } else { moved };
         *param = (f64::from(*param) - learning_rate * step) as f32;
@@ -111,24 +116,25 @@ fn reference(p: Params, io: Host<'_>) {
 fn cases() -> Vec<Case> {
     // One vector, workgroups ± 1, primes, and a layer of the reference network.
     [
-        (4, 0.0, false, 0.0),
-        (252, 0.9, false, 0.0),
-        (256, 0.9, true, 0.0),
-        (260, 0.9, true, 0.1),
-        (4 * 41 * 47, 0.0, false, 0.1),
-        (36_864, 0.9, false, 1e-4),
+        (4, 0.0, false, 0.0, 1.0),
+        (252, 0.9, false, 0.0, 1024.0),
+        (256, 0.9, true, 0.0, 1.0),
+        (260, 0.9, true, 0.1, 1024.0),
+        (4 * 41 * 47, 0.0, false, 0.1, 1.0),
+        (36_864, 0.9, false, 1e-4, 1.0),
     ]
     .into_iter()
-    .map(|(count, momentum, nesterov, weight_decay)| {
+    .map(|(count, momentum, nesterov, weight_decay, loss_scale)| {
         let ahead = if nesterov { " nesterov" } else { "" };
-        let mut case = Case::named(format!("{count} momentum {momentum}{ahead} decay {weight_decay}"));
+        let mut case =
+            Case::named(format!("{count} momentum {momentum}{ahead} decay {weight_decay} loss scale {loss_scale}"));
         let io = Io {
             grad: case.random("grad", count as usize),
             state: case.state(3, 1000),
             param: case.random("param", count as usize),
             velocity: case.random("velocity", count as usize),
         };
-        case.finish(call(io, Settings { count, momentum, nesterov, weight_decay }))
+        case.finish(call(io, Settings { count, momentum, nesterov, weight_decay, loss_scale }))
     })
     .collect()
 }
@@ -138,10 +144,11 @@ mod tests {
     use super::*;
 
     fn update(momentum: f32, nesterov: u32, weight_decay: f32) -> (f32, f32) {
+        let loss_scale = 2.0;
         let state = StepState { learning_rate: 0.5, ..crate::contract::example_state(0, 1) }.to_words();
         let (mut param, mut velocity) = ([8.0; 4], [4.0; 4]);
-        let p = Params { count: 4, momentum, nesterov, weight_decay };
-        reference(p, Host { grad: &[3.0; 4], state: &state, param: &mut param, velocity: &mut velocity });
+        let p = Params { count: 4, momentum, nesterov, weight_decay, loss_scale };
+        reference(p, Host { grad: &[3.0 * loss_scale; 4], state: &state, param: &mut param, velocity: &mut velocity });
         (param[0], velocity[0])
     }
 

@@ -3,8 +3,8 @@
 //! # Formula
 //! With `p[i, j] = exp(logits[i, j]) / Σ_k exp(logits[i, k])`:
 //! `row_metrics[i] = (-ln p[i, labels[i]], 1 if the first largest logit is the label's, else 0)` and
-//! `d_logits[i, j] = (p[i, j] - (1 if j = labels[i], else 0)) / valid`, the gradient of the mean loss of the
-//! `valid` rows that hold examples. The rows after them are all zeros. A row with a logit that is not finite,
+//! `d_logits[i, j] = loss_scale * (p[i, j] - (1 if j = labels[i], else 0)) / valid`, `loss_scale` times the gradient of the
+//! mean loss of the `valid` rows that hold examples. The rows after them are all zeros. A row with a logit that is not finite,
 //! or a label that is no class, gets NaN as loss and gradient.
 //!
 //! # Shapes
@@ -24,13 +24,13 @@ use crate::state::StepState;
 
 buffers! {
     /// Scores of each class.
-    logits: Read<f32>,
+    logits: Read<f32 | f16>,
     /// The right classes.
     labels: Read<u32>,
     /// Says how many rows hold examples.
     state: Read<u32>,
     /// Gradient of the mean loss.
-    d_logits: Write<f32>,
+    d_logits: Write<f32 | f16>,
     /// Loss and hit of each row.
     row_metrics: Write<f32>,
 }
@@ -40,6 +40,8 @@ params! {
     rows: u32,
     /// Classes.
     classes: u32,
+    /// The gradients are this many times too large, so that 16-bit floats hold them; a power of two loses nothing.
+    loss_scale: f32,
 }
 
 /// A thread loops three times over the classes, and lavapipe ends all loops of a thread after 65535 rounds
@@ -76,17 +78,18 @@ pub static KERNEL: Kernel = Kernel {
 ///
 /// # Errors
 /// [`ShapeError`] for a zero dimension, too many classes and buffers of another length.
-pub fn call(io: Io, rows: u32, classes: u32) -> Result<Call, ShapeError> {
+pub fn call(io: Io, (rows, classes): (u32, u32), loss_scale: f32) -> Result<Call, ShapeError> {
     let (rows_, classes_) = (("rows", rows), ("classes", classes));
     Ok(Check::new(&KERNEL, io.into_slices())
         .rule(rows > 0 && classes > 0, || format!("rows and classes must be positive, got {rows} and {classes}"))?
         .rule(classes <= MOST_CLASSES, || format!("{classes} classes are more than {MOST_CLASSES}"))?
+        .rule(loss_scale.is_normal() && loss_scale > 0.0, || format!("loss_scale must be positive, got {loss_scale}"))?
         .len("logits", &[rows_, classes_])?
         .len("labels", &[rows_])?
         .len("state", &StepState::LEN)?
         .len("d_logits", &[rows_, classes_])?
         .len("row_metrics", &[rows_, ("2", 2)])?
-        .call(Params { rows, classes }.to_words()))
+        .call(Params { rows, classes, loss_scale }.to_words()))
 }
 
 fn reference(p: Params, io: Host<'_>) {
@@ -108,7 +111,8 @@ fn reference(p: Params, io: Host<'_>) {
             let sum: f64 = logits.iter().map(|logit| (f64::from(*logit) - top).exp()).sum();
             for (class, (d, logit)) in d_logits.iter_mut().zip(logits).enumerate() {
                 let probability = (f64::from(*logit) - top).exp() / sum;
-                *d = ((probability - f64::from(u8::from(class == label))) / valid as f64) as f32;
+                let gradient = (probability - f64::from(u8::from(class == label))) / valid as f64;
+                *d = (f64::from(p.loss_scale) * gradient) as f32;
             }
             metrics[0] = (sum.ln() - (f64::from(logits[label]) - top)) as f32;
             metrics[1] = f32::from(u8::from(first_largest == Some(label)));
@@ -167,7 +171,9 @@ fn case_of(
         d_logits: case.output("d_logits", (rows * classes) as usize),
         row_metrics: case.output("row_metrics", (rows * 2) as usize),
     };
-    case.finish(call(io, rows, classes))
+    // Every other shape with a scale.
+    let loss_scale = if rows.is_multiple_of(2) { 1.0 } else { 1024.0 };
+    case.finish(call(io, (rows, classes), loss_scale))
 }
 
 #[cfg(test)]
@@ -175,9 +181,13 @@ mod tests {
     use super::*;
 
     fn two_rows(logits: &[f32], labels: &[u32], examples: u32) -> (Vec<f32>, Vec<f32>) {
+        scaled_rows(logits, labels, examples, 1.0)
+    }
+
+    fn scaled_rows(logits: &[f32], labels: &[u32], examples: u32, loss_scale: f32) -> (Vec<f32>, Vec<f32>) {
         let state = crate::contract::example_state(0, examples).to_words();
         let (mut d_logits, mut row_metrics) = (vec![9.0; logits.len()], vec![9.0; 4]);
-        let p = Params { rows: 2, classes: logits.len() as u32 / 2 };
+        let p = Params { rows: 2, classes: logits.len() as u32 / 2, loss_scale };
         let host = Host { logits, labels, state: &state, d_logits: &mut d_logits, row_metrics: &mut row_metrics };
         reference(p, host);
         (d_logits, row_metrics)
@@ -192,6 +202,14 @@ mod tests {
         // The first of two equal logits is not the label's: no hit.
         let expected = [ln(4.0 / 3.0), 1.0, ln(2.0), 0.0];
         assert!(row_metrics.iter().zip(expected).all(|(got, want)| (got - want).abs() < 1e-6), "{row_metrics:?}");
+    }
+
+    #[test]
+    fn a_scale_changes_the_gradient_and_not_the_loss() {
+        let (logits, labels) = ([5.0, 5.0, 1.0, 1.0], [0, 1]);
+        let (d_logits, row_metrics) = scaled_rows(&logits, &labels, 2, 1024.0);
+        assert_eq!(d_logits, [-256.0, 256.0, 256.0, -256.0]);
+        assert_eq!(row_metrics, two_rows(&logits, &labels, 2).1);
     }
 
     #[test]

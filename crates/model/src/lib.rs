@@ -39,7 +39,7 @@ mod trainer;
 
 pub use checkpoint::Checkpoint;
 pub use config::{Config, DataConfig, Loss, TrainConfig};
-pub use engine::{Engine, Lowering};
+pub use engine::{Engine, Lowering, Precision};
 pub use error::ModelError;
 pub use files::{remove_unfinished, write_atomically};
 pub use init::Init;

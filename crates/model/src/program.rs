@@ -5,7 +5,7 @@ use crate::network::Network;
 use crate::ops::loss::{self, LossOutput};
 use crate::ops::{Op, Recorder, op_of};
 use crate::optimiser::Optimiser;
-use crate::{ModelError, fusion};
+use crate::{Layer, ModelError, fusion};
 use tilegrad_kernels::state::{Metrics, StepState};
 use tilegrad_kernels::{Element, Slice, adam, advance_step, gather_batch, sgd};
 use tilegrad_runtime::{Graph, Purpose};
@@ -63,6 +63,7 @@ impl Program {
     pub fn record(config: &Config, mode: Mode, batch: u32, data: DataSize) -> Result<Self, ModelError> {
         let network = &config.network;
         let mut recorder = Recorder::new(network.parameters(), mode == Mode::Train);
+        recorder.store_as(config.engine.precision.element());
         let bytes = u64::from(data.examples) * network.shape_of(0).len();
         let images = recorder.external("images", bytes.div_ceil(4) as usize, Element::U32, Purpose::Data);
         let labels = recorder.external("labels", data.examples as usize, Element::U32, Purpose::Data);
@@ -94,8 +95,9 @@ impl Program {
             }
             Mode::Train => {
                 let loss = program.record_loss(&mut recorder, config, batch, &output, &y)?;
+                recorder.store_as(config.engine.precision.element());
                 record_backward(&mut recorder, network, &ops, loss.d_output)?;
-                program.record_update(&mut recorder, config.optimiser)?;
+                program.record_update(&mut recorder, config)?;
                 program.record_advance(&mut recorder, config, batch, loss.row_metrics)?;
             }
         }
@@ -142,8 +144,8 @@ impl Program {
         output: &Slice,
         labels: &Slice,
     ) -> Result<LossOutput, ModelError> {
-        let classes = config.network.outputs();
-        loss::record(recorder, config.train.loss, output, labels, &self.state, (batch, classes))
+        let (classes, loss_scale) = (config.network.outputs(), config.engine.precision.loss_scale());
+        loss::record(recorder, config.train.loss, output, labels, &self.state, (batch, classes), loss_scale)
     }
 
     /// Comes last: everything before it reads the step state that it advances.
@@ -163,7 +165,8 @@ impl Program {
         Ok(())
     }
 
-    fn record_update(&mut self, recorder: &mut Recorder, optimiser: Optimiser) -> Result<(), ModelError> {
+    fn record_update(&mut self, recorder: &mut Recorder, config: &Config) -> Result<(), ModelError> {
+        let (optimiser, loss_scale) = (config.optimiser, config.engine.precision.loss_scale());
         let (param, state) = (self.parameters.clone(), self.state.clone());
         let Some(grad) = self.gradients.clone() else { return Ok(()) };
         let count = param.len as u32;
@@ -174,12 +177,12 @@ impl Program {
         match optimiser {
             Optimiser::Adam { beta1, beta2, epsilon, weight_decay, .. } => {
                 let (m, v) = (self.optimiser[0].clone(), self.optimiser[1].clone());
-                let settings = adam::Settings { count, beta1, beta2, epsilon, weight_decay };
+                let settings = adam::Settings { count, beta1, beta2, epsilon, weight_decay, loss_scale };
                 recorder.push(adam::call(adam::Io { grad, state, param, m, v }, settings))
             }
             Optimiser::Sgd { momentum, nesterov, weight_decay, .. } => {
                 let velocity = self.optimiser[0].clone();
-                let settings = sgd::Settings { count, momentum, nesterov, weight_decay };
+                let settings = sgd::Settings { count, momentum, nesterov, weight_decay, loss_scale };
                 recorder.push(sgd::call(sgd::Io { grad, state, param, velocity }, settings))
             }
         }
@@ -193,12 +196,16 @@ struct Forward {
     values: Vec<Slice>,
 }
 
-/// Records every layer.
+/// Records every layer. The outputs of the last one are f32: the loss is taken of them, and few they are.
 fn record_forward(recorder: &mut Recorder, config: &Config, batch: u32, x: Slice) -> Result<Forward, ModelError> {
     let network = &config.network;
     let mut values = vec![x];
     let mut ops = Vec::new();
-    for node in network.nodes() {
+    let last = network.nodes().iter().rposition(|node| !matches!(node.layer, Layer::Flatten));
+    for (at, node) in network.nodes().iter().enumerate() {
+        if Some(at) == last {
+            recorder.store_as(Element::F32);
+        }
         recorder.enter(&node.name, "forward");
         let mut op = op_of(network, node, batch, config.engine.lowering)?;
         let inputs: Vec<Slice> = node.inputs.iter().map(|&id| values[id].clone()).collect();
@@ -238,7 +245,7 @@ fn record_backward(
 fn values_behind_parameters(network: &Network) -> Vec<bool> {
     let mut trained = vec![false];
     for node in network.nodes() {
-        let own = matches!(node.layer, crate::Layer::Conv2d { .. } | crate::Layer::Dense { .. });
+        let own = matches!(node.layer, Layer::Conv2d { .. } | Layer::Dense { .. });
         let behind = own || node.inputs.iter().any(|&id| trained[id]);
         trained.push(behind);
     }

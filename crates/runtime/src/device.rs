@@ -103,7 +103,7 @@ impl Device {
         }
     }
 
-    /// Memory for `len` elements, all zero.
+    /// Memory for `len` words of four bytes, all zero.
     ///
     /// # Errors
     /// [`RuntimeError::Limit`] if no buffer of this device can be so large, [`RuntimeError::OutOfMemory`].
@@ -124,7 +124,7 @@ impl Device {
         Ok(memory)
     }
 
-    /// Writes `words` from element `offset` on, after all work submitted so far.
+    /// Writes `words` from word `offset` on, after all work submitted so far.
     ///
     /// # Errors
     /// [`RuntimeError::Graph`] if they reach beyond the end or the memory belongs to another device.
@@ -136,7 +136,7 @@ impl Device {
         }
     }
 
-    /// Reads all elements after waiting for all work submitted so far.
+    /// Reads all words after waiting for all work submitted so far.
     ///
     /// # Errors
     /// [`RuntimeError::Lost`] and whatever the submitted work met.
@@ -144,7 +144,7 @@ impl Device {
         self.snapshot(memory)?.wait()
     }
 
-    /// Asks for all elements as they will be after all work submitted so far, without waiting.
+    /// Asks for all words as they will be after all work submitted so far, without waiting.
     ///
     /// # Errors
     /// As [`Device::read`].
@@ -215,7 +215,7 @@ pub(crate) enum MemoryKind {
 }
 
 impl Memory {
-    /// Number of elements.
+    /// Number of words of four bytes.
     pub fn len(&self) -> usize {
         match &self.0 {
             MemoryKind::Gpu(buffer) => buffer.len(),
@@ -223,7 +223,7 @@ impl Memory {
         }
     }
 
-    /// Whether there are no elements.
+    /// Whether there are no words.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -354,8 +354,9 @@ pub(crate) fn resolve_external<'a>(
     }
     for (buffer, memory) in graph.buffers().iter().zip(&bound) {
         let got = memory.map_or(0, Memory::len);
-        if buffer.external && got < buffer.len {
-            let problem = format!("buffer `{}` needs {} elements, the memory bound has {got}", buffer.name, buffer.len);
+        if buffer.external && got < buffer.words() {
+            let problem =
+                format!("buffer `{}` needs {} words, the memory bound has {got}", buffer.name, buffer.words());
             return Err(RuntimeError::Graph(problem));
         }
     }

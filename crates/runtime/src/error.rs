@@ -47,6 +47,12 @@ pub enum RuntimeError {
         /// What the variant wants and the adapter has.
         problem: String,
     },
+    /// The adapter's shaders know no 16-bit floats.
+    #[error("{device} cannot store 16-bit floats (it has no shader-f16); try --precision f32")]
+    NoHalves {
+        /// Name of the device.
+        device: String,
+    },
     /// The device has no room for a buffer.
     #[error("{device} has no memory left for buffer `{buffer}` of {bytes} bytes; try a smaller batch")]
     OutOfMemory {

@@ -16,12 +16,21 @@ pub struct Graph {
 pub struct Buffer {
     /// Name in messages and printed graphs.
     pub name: String,
-    /// Elements of four bytes.
+    /// Number of elements.
     pub len: usize,
+    /// Type of the elements.
+    pub element: Element,
     /// What it is for.
     pub purpose: Purpose,
     /// Whether memory is bound to it when the graph is prepared. All other buffers live within one run.
     pub external: bool,
+}
+
+impl Buffer {
+    /// Whole words of four bytes that the elements take.
+    pub fn words(&self) -> usize {
+        self.element.words(self.len)
+    }
 }
 
 /// What a buffer is for; reports add up memory by it.
@@ -70,7 +79,7 @@ impl Graph {
 
     fn push_buffer(&mut self, name: &str, len: usize, element: Element, purpose: Purpose, external: bool) -> Slice {
         let buffer = BufferId(self.buffers.len() as u32);
-        self.buffers.push(Buffer { name: name.into(), len, purpose, external });
+        self.buffers.push(Buffer { name: name.into(), len, element, purpose, external });
         Slice { buffer, name: name.into(), offset: 0, len, element }
     }
 
@@ -85,10 +94,8 @@ impl Graph {
         let transient: Vec<usize> = (0..self.buffers.len()).filter(|&at| !self.buffers[at].external).collect();
         let mut kept = Vec::new();
         for at in transient {
-            let buffer = &mut self.buffers[at];
-            buffer.external = true;
-            let (name, len) = (buffer.name.as_str().into(), buffer.len);
-            kept.push(Slice { buffer: BufferId(at as u32), name, offset: 0, len, element: Element::F32 });
+            self.buffers[at].external = true;
+            kept.push(self.whole(BufferId(at as u32)));
         }
         kept
     }
@@ -111,6 +118,12 @@ impl Graph {
     /// The calls in order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// All of a buffer.
+    pub fn whole(&self, id: BufferId) -> Slice {
+        let Buffer { name, len, element, .. } = self.buffer(id);
+        Slice { buffer: id, name: name.as_str().into(), offset: 0, len: *len, element: *element }
     }
 
     /// The buffer that a slice lies in.
@@ -144,6 +157,12 @@ impl Graph {
             };
             if slice.offset.checked_add(slice.len).is_none_or(|end| end > buffer.len) {
                 return fail(slice, &format!("reaches beyond buffer `{}` of {} elements", buffer.name, buffer.len));
+            }
+            if slice.element != buffer.element {
+                return fail(slice, &format!("is taken for {}, the buffer holds {}", slice.element, buffer.element));
+            }
+            if !(slice.offset * slice.element.bytes()).is_multiple_of(4) {
+                return fail(slice, &format!("starts at element {}, within a word", slice.offset));
             }
             if access == Access::Read && !buffer.external && !written[slice.buffer.0 as usize] {
                 return fail(slice, "is read before anything wrote it");

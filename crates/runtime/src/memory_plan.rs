@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub struct MemoryPlan {
     /// Slot of each buffer; `None` for external buffers and for those that no call uses.
     pub slot_of: Vec<Option<usize>>,
-    /// Elements of each slot.
+    /// Words of four bytes of each slot.
     pub slots: Vec<usize>,
 }
 
@@ -47,7 +47,7 @@ pub fn plan(graph: &Graph) -> MemoryPlan {
     let mut free_after: Vec<usize> = Vec::new();
     for buffer in order {
         let Some((first, last)) = lives[buffer] else { continue };
-        let len = graph.buffers()[buffer].len;
+        let len = graph.buffers()[buffer].words();
         let free = (0..slots.len()).filter(|&slot| free_after[slot] < first);
         // Waste if the slot is large enough, else growth, which costs as much.
         let best = free.min_by_key(|&slot| slots[slot].abs_diff(len));
@@ -70,7 +70,7 @@ pub fn plan(graph: &Graph) -> MemoryPlan {
 pub fn memory_use(graph: &Graph, plan: &MemoryPlan) -> MemoryUse {
     let mut report = MemoryUse { transient: plan.slots.iter().map(|len| 4 * *len as u64).sum(), ..Default::default() };
     for (buffer, slot) in graph.buffers().iter().zip(&plan.slot_of) {
-        let bytes = 4 * buffer.len as u64;
+        let bytes = 4 * buffer.words() as u64;
         if buffer.external || slot.is_some() {
             *report.by_purpose.entry(buffer.purpose).or_default() += bytes;
         }

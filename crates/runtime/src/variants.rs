@@ -16,6 +16,15 @@ impl Device {
         }
     }
 
+    /// Whether buffers may hold 16-bit floats: on an adapter with shader-f16, and on the CPU device, which widens them for
+    /// each call and so only saves memory.
+    pub fn stores_halves(&self) -> bool {
+        match &self.0 {
+            Kind::Gpu(device) => device.halves(),
+            Kind::Cpu(_) => true,
+        }
+    }
+
     /// Why this device cannot run `variant`, in a few words; none if it can. The CPU device runs no variants.
     pub fn refuses(&self, variant: &Variant) -> Option<String> {
         match &self.0 {

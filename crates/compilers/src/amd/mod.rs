@@ -18,7 +18,7 @@ use device::Device;
 use pipeline::Pipeline;
 use std::{fmt, path::PathBuf, process::Command, str::FromStr};
 use thiserror::Error;
-use tilegrad_kernels::{Kernel, Variant};
+use tilegrad_kernels::{Halves, Kernel, Variant};
 
 /// The variable that RADV takes the chip from.
 const FAMILY: &str = "RADV_FORCE_FAMILY";
@@ -157,8 +157,14 @@ impl Compiler {
     ///
     /// # Panics
     /// If the variant is not one of the kernel's.
-    pub fn compile(&self, kernel: &Kernel, variant: &Variant, params: &[u32]) -> Result<Report, AmdError> {
-        self.report(kernel, variant, params, vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR)
+    pub fn compile(
+        &self,
+        kernel: &Kernel,
+        variant: &Variant,
+        params: &[u32],
+        halves: Halves,
+    ) -> Result<Report, AmdError> {
+        self.report(kernel, variant, params, halves, vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR)
     }
 
     /// The same with the machine code.
@@ -168,10 +174,16 @@ impl Compiler {
     ///
     /// # Panics
     /// If the variant is not one of the kernel's.
-    pub fn compile_with_asm(&self, kernel: &Kernel, variant: &Variant, params: &[u32]) -> Result<Report, AmdError> {
+    pub fn compile_with_asm(
+        &self,
+        kernel: &Kernel,
+        variant: &Variant,
+        params: &[u32],
+        halves: Halves,
+    ) -> Result<Report, AmdError> {
         let statistics = vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR;
         let code = vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR;
-        self.report(kernel, variant, params, statistics | code)
+        self.report(kernel, variant, params, halves, statistics | code)
     }
 
     fn report(
@@ -179,9 +191,10 @@ impl Compiler {
         kernel: &Kernel,
         variant: &Variant,
         params: &[u32],
+        halves: Halves,
         capture: vk::PipelineCreateFlags,
     ) -> Result<Report, AmdError> {
-        let code = spirv(kernel, variant, params, Vulkan::V1_3)?;
+        let code = spirv(kernel, variant, params, halves, Vulkan::V1_3)?;
         let pipeline = Pipeline::build(&self.device, &code, kernel.bindings.len() as u32, capture)?;
         report::read(&pipeline)
     }

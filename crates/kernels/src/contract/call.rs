@@ -1,6 +1,6 @@
 //! Calls: a kernel, the buffers bound to it and its params; pure data.
 
-use super::{Cost, Element, Kernel};
+use super::{Cost, Element, Halves, Kernel};
 use std::{fmt, sync::Arc};
 
 /// Identity of a virtual buffer within its graph.
@@ -14,7 +14,7 @@ pub struct Slice {
     pub buffer: BufferId,
     /// The caller's own name for the elements, for messages and printed graphs.
     pub name: Arc<str>,
-    /// First element, counted in four-byte elements from the start of the buffer.
+    /// First element, counted from the start of the buffer.
     pub offset: usize,
     /// Number of elements.
     pub len: usize,
@@ -27,11 +27,22 @@ impl Slice {
     pub fn part(&self, name: &str, offset: usize, len: usize) -> Self {
         Self { name: name.into(), offset: self.offset + offset, len, ..self.clone() }
     }
+
+    /// The word of four bytes that the first element lies in.
+    pub fn first_word(&self) -> usize {
+        self.element.bytes() * self.offset / 4
+    }
+
+    /// Whole words of four bytes that the elements take.
+    pub fn words(&self) -> usize {
+        self.element.words(self.len)
+    }
 }
 
 impl fmt::Display for Slice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[{}]", self.name, self.len)
+        let half = if self.element == Element::F16 { ":f16" } else { "" };
+        write!(f, "{}[{}]{half}", self.name, self.len)
     }
 }
 
@@ -54,14 +65,26 @@ impl Call {
         Self { kernel, buffers, params }
     }
 
+    /// Whether `other` is the same work over other buffers: what is tuned for one is right for the other.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.kernel == other.kernel && self.params == other.params && Halves::of(self) == Halves::of(other)
+    }
+
     /// The word of the params field called `name`.
     pub fn param(&self, name: &str) -> Option<u32> {
         self.kernel.params.iter().position(|field| field.name == name).map(|at| self.params[at])
     }
 
-    /// Work of this call.
+    /// Work of this call. A kernel counts floats of four bytes; what is bound as halves counts half as much.
     pub fn cost(&self) -> Cost {
-        (self.kernel.cost)(&self.params)
+        let Cost { flops, bytes } = (self.kernel.cost)(&self.params);
+        let halves = Halves::of(self);
+        let saved = |(at, slice): (usize, &Slice)| {
+            let first = self.buffers[..at].iter().all(|other| other.buffer != slice.buffer);
+            if halves.contains(at) && first { 2 * slice.len as u64 } else { 0 }
+        };
+        let saved: u64 = self.buffers.iter().enumerate().map(saved).sum();
+        Cost { flops, bytes: bytes.saturating_sub(saved) }
     }
 }
 

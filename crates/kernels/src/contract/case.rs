@@ -1,10 +1,10 @@
 //! Test cases that come with each kernel: a call and what its buffers hold before it.
 
-use super::{BufferId, Call, Element, ShapeError, Slice, hash};
+use super::{BufferId, Call, Element, Halves, HostCall, ShapeError, Slice, hash, operands};
 use crate::state::StepState;
 
 /// One shape that every device is checked on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Case {
     /// Names the shape, such as `41x47x55`.
     pub name: String,
@@ -19,7 +19,7 @@ pub struct Case {
 pub struct CaseBuffer {
     /// The whole buffer.
     pub slice: Slice,
-    /// Contents before the call, one word per element.
+    /// Contents before the call.
     pub words: Vec<u32>,
 }
 
@@ -60,16 +60,26 @@ impl Case {
     /// The buffers after `function` has run on the CPU.
     pub fn run_on_cpu(&self, function: super::HostFunction) -> Vec<CaseBuffer> {
         let mut after = self.buffers.clone();
-        let operands = after
-            .iter_mut()
-            .zip(self.call.kernel.bindings)
-            .map(|(buffer, binding)| match binding.access {
-                super::Access::Read => super::Operand::Read(&buffer.words),
-                super::Access::ReadWrite => super::Operand::Write(&mut buffer.words),
-            })
-            .collect();
-        function(&self.call.params, operands);
+        let contents = operands(self.call.kernel, after.iter_mut().map(|buffer| &mut buffer.words));
+        let host = HostCall::new(&self.call, function);
+        host.run(contents, &mut vec![0; host.scratch()]);
         after
+    }
+
+    /// The same shape with 16-bit floats in the bindings `halves`.
+    pub fn with_halves(mut self, halves: Halves) -> Self {
+        if halves.is_none() {
+            return self;
+        }
+        let names: Vec<&str> = halves.names(self.call.kernel).collect();
+        self.name = format!("{} with f16 {}", self.name, names.join(", "));
+        for (at, buffer) in self.buffers.iter_mut().enumerate().filter(|(at, _)| halves.contains(*at)) {
+            let values = Element::F32.floats(&buffer.words, buffer.slice.len);
+            buffer.words = Element::F16.pack(&values);
+            buffer.slice.element = Element::F16;
+            self.call.buffers[at].element = Element::F16;
+        }
+        self
     }
 }
 

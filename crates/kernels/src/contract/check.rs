@@ -23,7 +23,7 @@ pub enum ShapeError {
         formula: String,
     },
     /// A buffer has elements of the wrong type.
-    #[error("{kernel}: buffer `{buffer}` bound as `{binding}` holds {got:?} elements, expected {expected:?}")]
+    #[error("{kernel}: buffer `{buffer}` bound as `{binding}` holds {got} elements, expected {expected}")]
     Element {
         /// Kernel of the call.
         kernel: &'static str,
@@ -99,7 +99,8 @@ impl Check {
         let (declared, slice) = self.bound(binding);
         let values: Vec<u32> = dims.iter().map(|(_, value)| *value).collect();
         let expected = volume(&format!("{}: buffer `{}`", self.kernel.name, slice.name), &values)?;
-        if slice.element != declared.element {
+        let half = declared.half && slice.element == Element::F16;
+        if slice.element != declared.element && !half {
             return Err(ShapeError::Element {
                 kernel: self.kernel.name,
                 buffer: slice.name.to_string(),

@@ -1,6 +1,7 @@
 //! The description of a kernel.
 
-use super::{Case, Operand};
+use super::{Case, Element, Halves, Operand};
+use half::f16;
 
 /// A kernel on the CPU: the params struct as words, and the contents of the buffers in binding order.
 pub type HostFunction = fn(params: &[u32], operands: Vec<Operand<'_>>);
@@ -37,12 +38,32 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The WGSL with the variant's tile constants written in.
+    /// The cases again with 16-bit floats, and for each which of `variants` variants is to run it: one, in turn, since every
+    /// pipeline is a compilation of its own. About half of the cases have such floats in every binding that can hold them, the
+    /// others in one of the other choices of such bindings. None if no binding can.
+    pub fn half_cases(&self, variants: usize) -> Vec<(Case, usize)> {
+        let all = Halves::all(self);
+        if all.is_none() || variants == 0 {
+            return Vec::new();
+        }
+        let others = Halves::choices(self).filter(|halves| !halves.is_none() && *halves != all);
+        // An odd number, since cases often come in pairs.
+        let turns: Vec<Halves> = others.flat_map(|other| [all, other]).chain([all]).collect();
+        let cases = (self.cases)().into_iter().enumerate();
+        // The second summand lets a variant meet every choice, whatever the two numbers have in common.
+        cases
+            .map(|(at, case)| (case.with_halves(turns[at % turns.len()]), (at + at / turns.len()) % variants))
+            .collect()
+    }
+
+    /// The WGSL with the variant's tile constants written in, and `halves` where 16-bit floats are bound.
     ///
     /// # Panics
-    /// If the variant names a constant that the file does not have; the contract test rules this out.
-    pub fn source(&self, variant: &Variant) -> String {
-        super::source::with_constants(self.wgsl, variant.constants)
+    /// If the variant names a constant that the file does not have, or a binding of `halves` has no alias in it; the
+    /// contract test rules this out.
+    pub fn source(&self, variant: &Variant, halves: Halves) -> String {
+        let wgsl = super::source::with_constants(self.wgsl, variant.constants);
+        super::source::with_halves(wgsl, halves.names(self))
     }
 }
 
@@ -61,6 +82,8 @@ pub struct Binding {
     pub access: Access,
     /// Type of one element.
     pub element: Element,
+    /// Whether 16-bit floats may be bound too; the WGSL file then has an alias for what is stored there.
+    pub half: bool,
 }
 
 /// How a kernel uses a buffer.
@@ -70,15 +93,6 @@ pub enum Access {
     Read,
     /// Written, and perhaps read.
     ReadWrite,
-}
-
-/// Type of one buffer element; every one takes four bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Element {
-    /// 32-bit float.
-    F32,
-    /// 32-bit unsigned integer, or four packed bytes.
-    U32,
 }
 
 /// One field of a params struct.
@@ -207,6 +221,24 @@ impl Tolerance {
     /// The largest allowed distance from `reference` in a buffer whose largest absolute value is `scale`.
     pub fn allowed(&self, reference: f32, scale: f32) -> f32 {
         self.relative * reference.abs() + self.scaled * scale
+    }
+
+    /// Whether `got`, stored as `element`, is near enough to `expected` in a buffer whose largest finite element is `scale`.
+    /// Two NaNs are equal, and so are infinities of one sign.
+    pub fn accepts(&self, element: Element, got: f32, expected: f32, scale: f32) -> bool {
+        got.to_bits() == expected.to_bits()
+            || (got.is_nan() && expected.is_nan())
+            || (expected.is_finite() && (got - expected).abs() <= self.allowed_as(element, expected, scale))
+    }
+
+    /// As [`Tolerance::allowed`], for results stored as `element`: one unit in the last place of a 16-bit float more, in
+    /// whatever direction a device rounds, or one that it takes for 0 because it is smaller than the normal ones.
+    pub fn allowed_as(&self, element: Element, reference: f32, scale: f32) -> f32 {
+        let rounding = match element {
+            Element::F16 => reference.abs() * f32::from(f16::EPSILON) + f32::from(f16::MIN_POSITIVE),
+            Element::F32 | Element::U32 => 0.0,
+        };
+        self.allowed(reference, scale) + rounding
     }
 }
 

@@ -2,9 +2,10 @@
 //! and, through the contract test, against the WGSL file.
 
 /// Declares a kernel's buffers in binding order: `Io` with a slice of each, for callers, and `Host` with the
-/// contents of each, for the reference.
+/// contents of each, for the reference. `Read<f32 | f16>` may be bound to 16-bit floats too; the reference sees them
+/// widened.
 macro_rules! buffers {
-    ($($(#[$doc:meta])* $name:ident: $kind:ident<$element:ident>),* $(,)?) => {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident<$element:ident $(| $half:ident)?>),* $(,)?) => {
         /// Buffers of a call, in binding order.
         #[derive(Debug, Clone)]
         pub struct Io {
@@ -17,6 +18,7 @@ macro_rules! buffers {
                     name: stringify!($name),
                     access: <$kind<'static, $element> as $crate::contract::Bound<'static>>::ACCESS,
                     element: <$kind<'static, $element> as $crate::contract::Bound<'static>>::ELEMENT,
+                    half: false $(|| $crate::contract::is_half(stringify!($half)))?,
                 },
             )*];
 
@@ -85,6 +87,11 @@ macro_rules! field_type {
     (f32) => {
         $crate::FieldType::F32
     };
+}
+
+/// Whether `element` is the only other type that a buffer of floats may hold.
+pub(crate) const fn is_half(element: &str) -> bool {
+    matches!(element.as_bytes(), b"f16")
 }
 
 pub(crate) use {buffers, field_type, params};

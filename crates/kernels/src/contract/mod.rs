@@ -3,6 +3,8 @@
 mod call;
 mod case;
 mod check;
+mod element;
+mod halves;
 pub mod hash;
 mod kernel;
 mod macros;
@@ -14,10 +16,12 @@ pub use call::{BufferId, Call, Slice};
 pub(crate) use case::example_state;
 pub use case::{Case, CaseBuffer, POISON};
 pub use check::{Check, ShapeError, volume};
+pub use element::Element;
+pub use halves::{Halves, HostCall, operands};
 pub use kernel::{
-    Access, Binding, Cost, Element, Family, Field, FieldType, HostFunction, Kernel, Threads, Tile, Tolerance, Variant,
+    Access, Binding, Cost, Family, Field, FieldType, HostFunction, Kernel, Threads, Tile, Tolerance, Variant,
 };
-pub(crate) use macros::{buffers, field_type, params};
+pub(crate) use macros::{buffers, field_type, is_half, params};
 pub use operand::{Bound, Operand, Read, Write};
 
 /// Elements of one task of an elementwise reference: enough to be worth a task, few enough to stay in the first cache.

@@ -11,6 +11,16 @@ pub enum Operand<'a> {
     Write(&'a mut [u32]),
 }
 
+impl Operand<'_> {
+    /// The contents.
+    pub fn words(&self) -> &[u32] {
+        match self {
+            Self::Read(words) => words,
+            Self::Write(words) => words,
+        }
+    }
+}
+
 /// An element type of a buffer.
 pub trait Word: bytemuck::Pod {
     /// The same type, as data.

@@ -1,4 +1,4 @@
-//! The loader's only templating: `const NAME: u32 = …;` lines rewritten by name.
+//! The loader's only templating: `const NAME: u32 = …;` lines and `alias StoredNAME = f32;` lines rewritten by name.
 
 /// `wgsl` with each named constant set to its value.
 ///
@@ -16,9 +16,47 @@ pub fn with_constants(wgsl: &str, constants: &[(&str, u32)]) -> String {
     lines.join("\n") + "\n"
 }
 
+/// `wgsl` with 16-bit floats in the buffers called `names`.
+///
+/// # Panics
+/// If a buffer has no alias in the file.
+pub fn with_halves(wgsl: String, names: impl Iterator<Item = &'static str>) -> String {
+    let mut names = names.peekable();
+    if names.peek().is_none() {
+        return wgsl;
+    }
+    let mut wgsl = format!("enable f16;\n{wgsl}");
+    for name in names {
+        let wide = format!("alias {} = f32; // or f16\n", alias(name));
+        assert!(wgsl.contains(&wide), "the WGSL has no line `{}`", wide.trim_end());
+        wgsl = wgsl.replace(&wide, &format!("alias {} = f16;\n", alias(name)));
+    }
+    wgsl
+}
+
+/// The name in WGSL for what the buffer `name` stores: `StoredDLogits` for `d_logits`.
+fn alias(name: &str) -> String {
+    let words = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
+    "Stored".chars().chain(words.collect::<String>().chars()).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::with_constants;
+    use super::{with_constants, with_halves};
+
+    #[test]
+    fn halves_only_where_they_are_bound() {
+        let wgsl = "// A file.\nalias StoredX = f32; // or f16\nalias StoredDLogits = f32; // or f16\n";
+        let expected = "enable f16;\n// A file.\nalias StoredX = f32; // or f16\nalias StoredDLogits = f16;\n";
+        assert_eq!(with_halves(wgsl.to_owned(), ["d_logits"].into_iter()), expected);
+        assert_eq!(with_halves(wgsl.to_owned(), [].into_iter()), wgsl);
+    }
+
+    #[test]
+    #[should_panic(expected = "alias StoredY")]
+    fn a_buffer_without_an_alias_is_a_bug() {
+        with_halves("alias StoredX = f32; // or f16\n".into(), ["y"].into_iter());
+    }
 
     #[test]
     fn rewrites_only_the_named_line() {

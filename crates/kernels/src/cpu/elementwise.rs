@@ -22,8 +22,9 @@ pub(crate) struct AdamBuffers<'a> {
 pub(crate) fn adam(p: &adam::Params, state: &StepState, io: AdamBuffers<'_>) {
     let AdamBuffers { grad, param, m, v } = io;
     let [beta1, beta2] = [p.beta1, p.beta2].map(f64::from);
-    let rest1 = (1.0 - beta1) as f32;
-    let rest2 = (1.0 - beta2) as f32;
+    let loss_scale = f64::from(p.loss_scale);
+    let rest1 = ((1.0 - beta1) / loss_scale) as f32;
+    let rest2 = ((1.0 - beta2) / (loss_scale * loss_scale)) as f32;
     let mean_scale = (f64::from(state.learning_rate) / (f64::from(state.beta1_gap) + (1.0 - beta1))) as f32;
     let square_scale = (1.0 / (f64::from(state.beta2_gap) + (1.0 - beta2))) as f32;
     let kept = (1.0 - f64::from(state.learning_rate) * f64::from(p.weight_decay)) as f32;

@@ -33,7 +33,7 @@ impl Affine {
         let weight = recorder.parameter(&format!("{}.weight", self.name))?;
         let bias = recorder.parameter(&format!("{}.bias", self.name))?;
         let (rows, inputs, outputs) = (self.rows, self.inputs, self.outputs);
-        let z = recorder.scratch("z", rows as usize * outputs as usize);
+        let z = recorder.inner("z", rows as usize * outputs as usize);
         product(recorder, &x, &weight, &z, (rows, outputs, inputs), Layout::NN)?;
         let y = add_bias(recorder, z, bias, (rows, outputs), self.activation)?;
         self.saved = Some(Saved { x, y: y.clone() });

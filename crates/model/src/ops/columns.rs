@@ -25,7 +25,7 @@ impl ColumnsConv2d {
 
 impl Op for ColumnsConv2d {
     fn forward(&mut self, recorder: &mut Recorder, inputs: &[Slice]) -> Result<Slice, ModelError> {
-        let cols = recorder.scratch("cols", self.affine.input_len());
+        let cols = recorder.inner("cols", self.affine.input_len());
         recorder.push(im2col::call(im2col::Io { x: inputs[0].clone(), cols: cols.clone() }, self.window))?;
         self.affine.forward(recorder, cols)
     }
@@ -40,7 +40,7 @@ impl Op for ColumnsConv2d {
         if !wanted[0] {
             return Ok(vec![None]);
         }
-        let d_cols = recorder.scratch("d_cols", self.affine.input_len());
+        let d_cols = recorder.inner("d_cols", self.affine.input_len());
         self.affine.backward_input(recorder, &d_z, &d_cols)?;
         let Window { batch, height, width, channels, .. } = self.window;
         let dx = recorder.activation("dx", volume(&self.affine.name, &[batch, height, width, channels])?);

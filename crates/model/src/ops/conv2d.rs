@@ -95,7 +95,7 @@ impl Op for Conv2d {
         let len = self.output_len()?;
         let z = match self.activation {
             Activation::None => recorder.activation("y", len),
-            Activation::Relu => recorder.scratch("z", len),
+            Activation::Relu => recorder.inner("z", len),
         };
         let io = conv2d::Io { x: x.clone(), weight, bias, y: z.clone() };
         recorder.push(conv2d::call(io, self.shape, false))?;

@@ -13,7 +13,7 @@ pub struct LossOutput {
     pub row_metrics: Slice,
 }
 
-/// Records `loss` over a batch of outputs.
+/// Records `loss` over a batch of outputs; its gradient is `loss_scale` times too large.
 pub fn record(
     recorder: &mut Recorder,
     loss: Loss,
@@ -21,6 +21,7 @@ pub fn record(
     labels: &Slice,
     state: &Slice,
     (batch, classes): (u32, u32),
+    loss_scale: f32,
 ) -> Result<LossOutput, ModelError> {
     recorder.enter("loss", "");
     let d_output = recorder.activation("d_output", output.len);
@@ -35,7 +36,7 @@ pub fn record(
                 d_logits: d_output,
                 row_metrics,
             };
-            recorder.push(softmax_cross_entropy::call(io, batch, classes))?;
+            recorder.push(softmax_cross_entropy::call(io, (batch, classes), loss_scale))?;
         }
         Loss::MeanSquaredError => {
             let target = recorder.scratch("target", output.len);
@@ -48,7 +49,7 @@ pub fn record(
                 d_prediction: d_output,
                 row_metrics,
             };
-            recorder.push(mean_squared_error::call(io, batch, classes))?;
+            recorder.push(mean_squared_error::call(io, (batch, classes), loss_scale))?;
         }
     }
     Ok(result)

@@ -12,18 +12,25 @@ pub(crate) struct Recorder {
     parameters: ParameterSet,
     values: Slice,
     gradients: Option<Slice>,
+    stored: Element,
     scope: String,
     names: HashMap<String, u32>,
 }
 
 impl Recorder {
-    /// A recorder over new blocks for `parameters`, with gradients if it is to `train`.
+    /// A recorder over new blocks for `parameters`, with gradients if it is to `train`; values are stored as f32.
     pub fn new(parameters: ParameterSet, train: bool) -> Self {
         let mut graph = Graph::new();
         let len = parameters.len();
         let values = graph.external("parameters", len, Element::F32, Purpose::Parameters);
         let gradients = train.then(|| graph.external("gradients", len, Element::F32, Purpose::Gradients));
-        Self { graph, parameters, values, gradients, scope: String::new(), names: HashMap::new() }
+        let (stored, scope, names) = (Element::F32, String::new(), HashMap::new());
+        Self { graph, parameters, values, gradients, stored, scope, names }
+    }
+
+    /// Stores the values of the layers recorded from here on, and their gradients, as `element`.
+    pub fn store_as(&mut self, element: Element) {
+        self.stored = element;
     }
 
     /// The whole parameter block.
@@ -67,12 +74,17 @@ impl Recorder {
         self.graph.external(name, len, element, purpose)
     }
 
-    /// A new float buffer between layers, named after the current layer.
+    /// A new buffer of stored values between layers, named after the current layer.
     pub fn activation(&mut self, role: &str, len: usize) -> Slice {
-        self.transient(role, len, Element::F32, Purpose::Activation)
+        self.transient(role, len, self.stored, Purpose::Activation)
     }
 
-    /// A new float buffer within a layer.
+    /// A new buffer of stored values within a layer.
+    pub fn inner(&mut self, role: &str, len: usize) -> Slice {
+        self.transient(role, len, self.stored, Purpose::Scratch)
+    }
+
+    /// A new buffer of f32 within a layer: sums that are not complete.
     pub fn scratch(&mut self, role: &str, len: usize) -> Slice {
         self.transient(role, len, Element::F32, Purpose::Scratch)
     }

@@ -4,7 +4,7 @@ use super::{Recorder, op_of};
 use crate::data::ImageShape;
 use crate::network::{Layer, Network, Node, Shape};
 use crate::{Engine, ModelError, ParameterSet, fusion};
-use tilegrad_kernels::{Element, Slice};
+use tilegrad_kernels::Slice;
 use tilegrad_runtime::{Graph, Purpose};
 
 /// The graph of one layer with everything around it bound from outside.
@@ -39,10 +39,12 @@ impl LayerProgram {
         let node = Node { name: "layer".into(), layer, inputs: vec![1], output: output_shape };
         let network = Network::around(input, node.clone());
         let set = network.parameters();
+        let element = engine.precision.element();
         let mut recorder = Recorder::new(set.clone(), true);
+        recorder.store_as(element);
         let len = |shape: Shape| batch as usize * shape.len() as usize;
-        let x = recorder.external("x", len(input), Element::F32, Purpose::Activation);
-        let d_output = recorder.external("d_output", len(output_shape), Element::F32, Purpose::Activation);
+        let x = recorder.external("x", len(input), element, Purpose::Activation);
+        let d_output = recorder.external("d_output", len(output_shape), element, Purpose::Activation);
         let parameters = recorder.values().clone();
         let gradients = recorder.gradients().cloned().unwrap_or_else(|| parameters.clone());
         let mut op = op_of(&network, &node, batch, engine.lowering)?;

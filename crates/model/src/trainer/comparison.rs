@@ -76,7 +76,7 @@ impl Trainer {
                 if call < apart || own.relative > Tolerance::SUMMED.relative { own } else { Tolerance::SUMMED };
             for slice in written(node) {
                 let (got, expected) = (mine.words(self, slice)?, theirs.words(other, slice)?);
-                if let Some(found) = first_difference(&got, &expected, slice.element, tolerance) {
+                if let Some(found) = first_difference(&got, &expected, slice, tolerance) {
                     let (index, got, expected, allowed) = found;
                     let (scope, kernel, buffer) = (node.scope.clone(), node.call.kernel.name, slice.name.to_string());
                     return Ok(Some(CallDifference { call, scope, kernel, buffer, index, got, expected, allowed }));
@@ -103,36 +103,46 @@ fn written(node: &Node) -> impl Iterator<Item = &Slice> {
 fn first_difference(
     got: &[u32],
     expected: &[u32],
-    element: Element,
+    slice: &Slice,
     tolerance: Tolerance,
 ) -> Option<(usize, f64, f64, f64)> {
-    if element == Element::U32 {
+    if slice.element == Element::U32 {
         let at = got.iter().zip(expected).position(|(got, expected)| got != expected)?;
         return Some((at, got[at].into(), expected[at].into(), 0.0));
     }
-    let values = || expected.iter().map(|word| f32::from_bits(*word));
-    let scale = values().filter(|value| value.is_finite()).fold(0.0f32, |scale, value| scale.max(value.abs()));
-    got.iter().zip(values()).enumerate().find_map(|(at, (word, expected))| {
-        let (got, allowed) = (f32::from_bits(*word), tolerance.allowed(expected, scale));
-        let same = *word == expected.to_bits() || (got.is_nan() && expected.is_nan());
-        let near = expected.is_finite() && (got - expected).abs() <= allowed;
-        (!same && !near).then(|| (at, f64::from(got), f64::from(expected), f64::from(allowed)))
-    })
+    let [got, expected] = [got, expected].map(|words| slice.element.floats(words, slice.len));
+    let finite = expected.iter().filter(|value| value.is_finite());
+    let scale = finite.fold(0.0f32, |scale, value| scale.max(value.abs()));
+    let mut pairs = got.iter().zip(&expected);
+    let at = pairs.position(|(got, expected)| !tolerance.accepts(slice.element, *got, *expected, scale))?;
+    let allowed = tolerance.allowed_as(slice.element, expected[at], scale);
+    Some((at, got[at].into(), expected[at].into(), allowed.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tilegrad_kernels::BufferId;
+
+    fn slice(element: Element, len: usize) -> Slice {
+        Slice { buffer: BufferId(0), name: "values".into(), offset: 0, len, element }
+    }
 
     #[test]
     fn the_first_element_beyond_its_tolerance_is_found() {
         let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
         let find = |got: &[f32], expected: &[f32]| {
-            first_difference(&bits(got), &bits(expected), Element::F32, Tolerance::SUMMED).map(|found| found.0)
+            first_difference(&bits(got), &bits(expected), &slice(Element::F32, got.len()), Tolerance::SUMMED)
+                .map(|found| found.0)
         };
         assert_eq!(find(&[1.0, 2.0, f32::NAN], &[1.0, 2.0001, f32::NAN]), None);
         assert_eq!(find(&[1.0, 2.1, 9.0], &[1.0, 2.0, 3.0]), Some(1));
         assert_eq!(find(&[1.0], &[f32::INFINITY]), Some(0));
-        assert_eq!(first_difference(&[1, 2], &[1, 3], Element::U32, Tolerance::EXACT), Some((1, 2.0, 3.0, 0.0)));
+        let integers = first_difference(&[1, 2], &[1, 3], &slice(Element::U32, 2), Tolerance::EXACT);
+        assert_eq!(integers, Some((1, 2.0, 3.0, 0.0)));
+        // Two to a word: 1, 2, 3 against 1, 2, 4.
+        let halves = [[1.0, 2.0, 3.0], [1.0, 2.0, 4.0]].map(|values| Element::F16.pack(&values));
+        let found = first_difference(&halves[0], &halves[1], &slice(Element::F16, 3), Tolerance::EXACT);
+        assert_eq!(found.map(|(at, got, expected, _)| (at, got, expected)), Some((2, 3.0, 4.0)));
     }
 }

@@ -21,6 +21,8 @@ pub struct Cause {
     pub index: usize,
     /// The value: infinite or NaN.
     pub value: f32,
+    /// What the buffer holds.
+    pub element: Element,
     /// What the kernel read.
     pub inputs: Vec<Range>,
 }
@@ -40,7 +42,7 @@ pub struct Range {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scope, kernel, buffer, index, value, inputs } = self;
+        let Self { scope, kernel, buffer, index, value, element, inputs } = self;
         write!(f, "it began in {scope}, where kernel {kernel} wrote {value} to {buffer}[{index}], reading ")?;
         for (i, Range { buffer, least, most, not_finite }) in inputs.iter().enumerate() {
             let comma = if i == 0 { "" } else { ", " };
@@ -49,7 +51,10 @@ impl fmt::Display for Cause {
                 write!(f, " and {not_finite} values not finite")?;
             }
         }
-        Ok(())
+        match element {
+            Element::F16 => write!(f, "; 16-bit floats end at 65504, so --precision f32 may help"),
+            Element::F32 | Element::U32 => Ok(()),
+        }
     }
 }
 
@@ -117,7 +122,7 @@ impl Trainer {
         let mut graph = session.program.graph.clone();
         let mut bound = session.bound.clone();
         for slice in graph.keep_all() {
-            let memory = self.device.alloc(&slice.name, slice.len)?;
+            let memory = self.device.alloc(&slice.name, slice.words())?;
             bound.push((slice, memory));
         }
         let plan = self.device.prepare(&graph, &borrowed(&bound))?;
@@ -168,12 +173,13 @@ impl Probe {
             buffer: slice.name.to_string(),
             index,
             value,
+            element: slice.element,
             inputs: inputs.collect::<Result<_, ModelError>>()?,
         })
     }
 
     fn values(&self, trainer: &Trainer, slice: &Slice) -> Result<Vec<f32>, ModelError> {
-        Ok(self.words(trainer, slice)?.into_iter().map(f32::from_bits).collect())
+        Ok(slice.element.floats(&self.words(trainer, slice)?, slice.len))
     }
 
     /// The calls of the step.
@@ -189,13 +195,13 @@ impl Probe {
     /// What `slice` holds on the trainer's device.
     pub(super) fn words(&self, trainer: &Trainer, slice: &Slice) -> Result<Vec<u32>, ModelError> {
         let mut words = trainer.device.read(self.memory(slice)?)?;
-        words.truncate(slice.offset + slice.len);
-        Ok(words.split_off(slice.offset))
+        words.truncate(slice.first_word() + slice.words());
+        Ok(words.split_off(slice.first_word()))
     }
 
     /// Writes what `slice` holds on the trainer's device.
     pub(super) fn set_words(&self, trainer: &Trainer, slice: &Slice, words: &[u32]) -> Result<(), ModelError> {
-        Ok(trainer.device.write(self.memory(slice)?, slice.offset, words)?)
+        Ok(trainer.device.write(self.memory(slice)?, slice.first_word(), words)?)
     }
 
     fn memory(&self, slice: &Slice) -> Result<&Memory, ModelError> {
@@ -209,6 +215,6 @@ impl Probe {
 fn slices(node: &Node, access: Access) -> impl Iterator<Item = &Slice> {
     let bindings = node.call.buffers.iter().zip(node.call.kernel.bindings);
     bindings
-        .filter(move |(slice, binding)| binding.access == access && slice.element == Element::F32)
+        .filter(move |(slice, binding)| binding.access == access && slice.element != Element::U32)
         .map(|(slice, _)| slice)
 }

@@ -161,7 +161,10 @@ impl Trainer {
     /// # Errors
     /// [`ModelError::Runtime`] if the device is lost.
     pub fn gradients(&self) -> Result<Vec<NamedTensor>, ModelError> {
-        self.named(&self.gradients)
+        let loss_scale = self.config.engine.precision.loss_scale();
+        let mut named = self.named(&self.gradients)?;
+        named.iter_mut().flat_map(|tensor| &mut tensor.values).for_each(|value| *value /= loss_scale);
+        Ok(named)
     }
 
     fn named(&self, block: &Memory) -> Result<Vec<NamedTensor>, ModelError> {

@@ -6,6 +6,7 @@ use crate::data::Dataset;
 use crate::program::DataSize;
 use crate::{Mode, ModelError, Program};
 use std::collections::VecDeque;
+use tilegrad_kernels::Element;
 use tilegrad_kernels::state::StepState;
 use tilegrad_runtime::{Device, Memory, Plan, Snapshot};
 
@@ -23,6 +24,7 @@ pub struct Predictor {
     images: Memory,
     state: Memory,
     outputs: Memory,
+    element: Element,
     /// The state as it is on the device.
     current: StepState,
     /// The bytes of a batch, four to a word.
@@ -36,6 +38,7 @@ pub struct Predictor {
 #[derive(Debug)]
 pub struct PendingOutputs {
     snapshot: Snapshot,
+    element: Element,
     /// Outputs that belong to images; those behind them belong to the padding.
     len: usize,
 }
@@ -60,7 +63,7 @@ impl Trainer {
         let labels = device.alloc("labels", program.labels.len)?;
         let indices = device.upload("indices", &(0..batch).collect::<Vec<u32>>())?;
         let state = device.upload("prediction state", &current.to_words())?;
-        let outputs = device.alloc("outputs", output.len)?;
+        let outputs = device.alloc("outputs", output.words())?;
         let external = [
             (&program.parameters, &self.parameters),
             (&program.images, &images),
@@ -79,6 +82,7 @@ impl Trainer {
             images,
             state,
             outputs,
+            element: output.element,
             current,
         })
     }
@@ -120,7 +124,8 @@ impl Predictor {
             self.device.write(&self.state, 0, &self.current.to_words())?;
         }
         self.plan.run(1)?;
-        Ok(PendingOutputs { snapshot: self.device.snapshot(&self.outputs)?, len: count * self.classes })
+        let snapshot = self.device.snapshot(&self.outputs)?;
+        Ok(PendingOutputs { snapshot, element: self.element, len: count * self.classes })
     }
 
     /// Images in so many bytes.
@@ -141,9 +146,7 @@ impl PendingOutputs {
     /// # Errors
     /// [`ModelError::Runtime`] if the device is lost.
     pub fn wait(self) -> Result<Vec<f32>, ModelError> {
-        let mut words = self.snapshot.wait()?;
-        words.truncate(self.len);
-        Ok(words.into_iter().map(f32::from_bits).collect())
+        Ok(self.element.floats(&self.snapshot.wait()?, self.len))
     }
 }
 

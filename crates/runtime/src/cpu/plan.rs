@@ -7,23 +7,24 @@ use crate::memory_plan::{self, MemoryUse};
 use crate::{Graph, RuntimeError, graph};
 use std::ops::Range;
 use std::sync::{RwLockReadGuard, RwLockWriteGuard};
-use tilegrad_kernels::{Access, HostFunction, Operand};
+use tilegrad_kernels::{Access, HostCall, Operand};
 
 /// Calls with their memory and functions resolved.
 #[derive(Debug)]
 pub struct CpuPlan {
     calls: Vec<BoundCall>,
+    /// Where calls widen the 16-bit floats that they meet.
+    scratch: CpuMemory,
     memory: MemoryUse,
 }
 
 /// A kernel's function with what it works on.
 #[derive(Debug)]
 struct BoundCall {
-    function: HostFunction,
-    params: Vec<u32>,
+    host: HostCall,
     /// Every buffer of the call once.
     buffers: Vec<(CpuMemory, Access)>,
-    /// Each binding: place in `buffers`, and elements.
+    /// Each binding: place in `buffers`, and words.
     bindings: Vec<(usize, Range<usize>)>,
 }
 
@@ -43,18 +44,23 @@ impl CpuPlan {
             (None, slot) => Ok(slot.map(|slot| slots[slot].clone())),
         });
         let memories = memories.collect::<Result<Vec<Option<CpuMemory>>, RuntimeError>>()?;
-        let calls = graph.nodes().iter().map(|node| BoundCall::new(node, &memories)).collect::<Result<_, _>>()?;
-        Ok(Self { calls, memory: memory_plan::memory_use(graph, &plan) })
+        let calls = graph.nodes().iter().map(|node| BoundCall::new(node, &memories));
+        let calls = calls.collect::<Result<Vec<BoundCall>, _>>()?;
+        let most = calls.iter().map(|call| call.host.scratch()).max().unwrap_or(0);
+        let mut memory = memory_plan::memory_use(graph, &plan);
+        memory.transient += 4 * most as u64;
+        Ok(Self { calls, scratch: device.alloc("widened 16-bit floats", most)?, memory })
     }
 
     pub fn run(&self, times: u32) {
+        let mut scratch = self.scratch.lock_write();
         for _ in 0..times {
-            self.calls.iter().for_each(BoundCall::run);
+            self.calls.iter().for_each(|call| call.run(&mut scratch));
         }
     }
 
     pub fn run_call(&self, call: usize) {
-        self.calls[call].run();
+        self.calls[call].run(&mut self.scratch.lock_write());
     }
 
     pub fn memory(&self) -> &MemoryUse {
@@ -84,13 +90,14 @@ impl BoundCall {
                 let problem = format!("{}: `{}` is read and written by the same call", kernel.name, slice.name);
                 return Err(RuntimeError::Graph(problem));
             }
-            bindings.push((place, slice.offset..slice.offset + slice.len));
+            let first = slice.first_word();
+            bindings.push((place, first..first + slice.words()));
         }
         let function = kernel.fast_cpu.unwrap_or(kernel.reference);
-        Ok(Self { function, params: node.call.params.clone(), buffers, bindings })
+        Ok(Self { host: HostCall::new(&node.call, function), buffers, bindings })
     }
 
-    fn run(&self) {
+    fn run(&self, scratch: &mut [u32]) {
         let mut guards: Vec<Guard<'_>> =
             self.buffers.iter().map(|(memory, access)| Guard::new(memory, *access)).collect();
         let mut operands: Vec<(usize, Operand<'_>)> = Vec::with_capacity(self.bindings.len());
@@ -107,7 +114,7 @@ impl BoundCall {
             }
         }
         operands.sort_unstable_by_key(|(binding, _)| *binding);
-        (self.function)(&self.params, operands.into_iter().map(|(_, operand)| operand).collect());
+        self.host.run(operands.into_iter().map(|(_, operand)| operand).collect(), scratch);
     }
 }
 

@@ -76,6 +76,11 @@ impl GpuDevice {
         &self.info
     }
 
+    /// Whether shaders may load and store 16-bit floats.
+    pub fn halves(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_F16)
+    }
+
     pub fn alloc(&self, name: &str, len: usize) -> Result<GpuMemory, RuntimeError> {
         // A binding needs at least one element, and copies a multiple of four bytes.
         let bytes = 4 * len.max(1) as u64;

@@ -6,7 +6,7 @@ use tilegrad_kernels::{Call, Kernel, Slice, Variant};
 
 /// Checks one binding of a call.
 pub fn check_binding(device: &str, limits: &wgpu::Limits, call: &Call, slice: &Slice) -> Result<(), RuntimeError> {
-    let bytes = 4 * slice.len as u64;
+    let bytes = 4 * slice.words() as u64;
     let allowed = limits.max_storage_buffer_binding_size;
     if bytes > allowed {
         return Err(RuntimeError::Limit {
@@ -18,7 +18,7 @@ pub fn check_binding(device: &str, limits: &wgpu::Limits, call: &Call, slice: &S
         });
     }
     let alignment = u64::from(limits.min_storage_buffer_offset_alignment);
-    if !(4 * slice.offset as u64).is_multiple_of(alignment) {
+    if !((slice.element.bytes() * slice.offset) as u64).is_multiple_of(alignment) {
         let problem =
             format!("`{}` starts at element {}, not at a multiple of {alignment} bytes", slice.name, slice.offset);
         return Err(RuntimeError::Graph(problem));

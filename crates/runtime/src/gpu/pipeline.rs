@@ -6,7 +6,7 @@ use crate::RuntimeError;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tilegrad_kernels::{Access, Kernel, Variant};
+use tilegrad_kernels::{Access, Halves, Kernel, Variant};
 
 /// What makes a pipeline another one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -14,6 +14,7 @@ pub struct Key {
     kernel: &'static str,
     variant: &'static str,
     params: Vec<u32>,
+    halves: Halves,
 }
 
 /// A pipeline with its bind group layout.
@@ -23,8 +24,16 @@ pub struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
-/// What is asked for: a kernel, its variant and the params of a call.
-pub type Wanted<'a> = (&'static Kernel, &'static Variant, &'a [u32]);
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub kernel: &'static Kernel,
+    pub variant: &'static Variant,
+    /// The params of a call.
+    pub params: &'a [u32],
+    /// Its bindings that hold 16-bit floats.
+    pub halves: Halves,
+}
 
 /// All pipelines of a device so far.
 #[derive(Debug)]
@@ -67,8 +76,8 @@ impl Pipelines {
     }
 }
 
-fn key((kernel, variant, params): &Wanted<'_>) -> Key {
-    Key { kernel: kernel.name, variant: variant.name, params: params.to_vec() }
+fn key(Wanted { kernel, variant, params, halves }: &Wanted<'_>) -> Key {
+    Key { kernel: kernel.name, variant: variant.name, params: params.to_vec(), halves: *halves }
 }
 
 fn compile(
@@ -76,11 +85,12 @@ fn compile(
     name: &str,
     checked: bool,
     cache: Option<&wgpu::PipelineCache>,
-    (kernel, variant, params): Wanted<'_>,
+    wanted: Wanted<'_>,
 ) -> Result<Pipeline, RuntimeError> {
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-    let module = module(device, checked, kernel, variant);
+    let Wanted { kernel, variant, params, .. } = wanted;
+    let module = module(device, checked, wanted);
     let layout = layout(device, kernel);
     let constants: Vec<(&str, f64)> =
         kernel.params.iter().zip(params).map(|(field, word)| (field.name, field.value(*word))).collect();
@@ -108,8 +118,9 @@ fn compile(
     }
 }
 
-fn module(device: &wgpu::Device, checked: bool, kernel: &Kernel, variant: &Variant) -> wgpu::ShaderModule {
-    let source = wgpu::ShaderSource::Wgsl(kernel.source(variant).into());
+fn module(device: &wgpu::Device, checked: bool, wanted: Wanted<'_>) -> wgpu::ShaderModule {
+    let Wanted { kernel, variant, halves, .. } = wanted;
+    let source = wgpu::ShaderSource::Wgsl(kernel.source(variant, halves).into());
     let descriptor = wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source };
     if checked {
         return device.create_shader_module(descriptor);

@@ -9,7 +9,7 @@ use crate::memory_plan::{self, MemoryUse};
 use crate::{Graph, Node, RuntimeError, graph};
 use std::ops::Range;
 use std::sync::Arc;
-use tilegrad_kernels::{Access, Slice};
+use tilegrad_kernels::{Access, Halves, Slice};
 
 /// Pipelines, bind groups and workgroups of every call.
 #[derive(Debug)]
@@ -51,11 +51,15 @@ impl GpuPlan {
                 return Err(RuntimeError::Variant { what, device: device.info.name.clone(), problem });
             }
             limits::check_kernel(&device.info.name, &device.limits, kernel, variant)?;
-            wanted.push((kernel, variant, &node.call.params));
+            let halves = Halves::of(&node.call);
+            if !halves.is_none() && !device.halves() {
+                return Err(RuntimeError::NoHalves { device: device.info.name.clone() });
+            }
+            wanted.push(Wanted { kernel, variant, params: &node.call.params, halves });
         }
         // Limits come first: they are cheap to check, memory and pipelines are not cheap to get.
         let mut dispatches = Vec::new();
-        for (node, (kernel, variant, _)) in graph.nodes().iter().zip(&wanted) {
+        for (node, Wanted { kernel, variant, .. }) in graph.nodes().iter().zip(&wanted) {
             let name = &device.info.name;
             dispatches.push(limits::workgroups(name, &device.limits, &node.call, &node.scope, kernel, variant)?);
             for slice in &node.call.buffers {
@@ -131,7 +135,7 @@ fn memories(
 ) -> Result<Vec<Option<GpuMemory>>, RuntimeError> {
     let name_of = |slot: usize| {
         let users = graph.buffers().iter().zip(&plan.slot_of).filter(|(_, at)| **at == Some(slot));
-        users.max_by_key(|(buffer, _)| buffer.len).map_or("a transient slot", |(buffer, _)| &buffer.name)
+        users.max_by_key(|(buffer, _)| buffer.words()).map_or("a transient slot", |(buffer, _)| &buffer.name)
     };
     let slots = plan.slots.iter().enumerate().map(|(slot, &len)| device.alloc(name_of(slot), len));
     let slots = slots.collect::<Result<Vec<GpuMemory>, _>>()?;
@@ -169,8 +173,9 @@ fn bind(
             binding,
             resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer: &memory.buffer,
-                offset: 4 * slice.offset as u64,
-                size: wgpu::BufferSize::new(4 * slice.len as u64),
+                offset: (slice.element.bytes() * slice.offset) as u64,
+                // Bindings are whole words.
+                size: wgpu::BufferSize::new(4 * slice.words() as u64),
             }),
         });
     }

@@ -6,7 +6,7 @@ use crate::store;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use tilegrad_kernels::{Call, Kernel, Variant};
+use tilegrad_kernels::{Call, Halves, Kernel, Variant};
 
 /// Number of the file's layout.
 const FORMAT: u32 = 1;
@@ -28,6 +28,9 @@ pub struct Entry {
     pub kernel: String,
     /// The params struct as words.
     pub params: Vec<u32>,
+    /// The bindings that hold 16-bit floats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub halves: Vec<String>,
     /// Taken without a tuning.
     pub default: Choice,
     /// The fastest, or the default again.
@@ -54,7 +57,7 @@ pub struct Choice {
 impl Choice {
     /// Names `candidate` as it stands in this build.
     pub fn of((kernel, variant): Candidate) -> Self {
-        let source = sum_of(&kernel.source(variant));
+        let source = sum_of(&kernel.source(variant, Halves::NONE));
         Self { kernel: kernel.name.into(), variant: variant.name.into(), source }
     }
 
@@ -83,8 +86,8 @@ impl Entry {
         self.chosen.resolve(kernel)
     }
 
-    fn is_for(&self, kernel: &str, params: &[u32]) -> bool {
-        self.kernel == kernel && self.params == params
+    fn is_for(&self, other: &Self) -> bool {
+        self.kernel == other.kernel && self.params == other.params && self.halves == other.halves
     }
 }
 
@@ -128,19 +131,22 @@ impl Tuned {
         self.format == FORMAT && same
     }
 
-    /// What was found for this kernel and these params.
-    pub fn find(&self, kernel: &str, params: &[u32]) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.is_for(kernel, params))
+    /// What was found for calls like this one.
+    pub fn find(&self, call: &Call) -> Option<&Entry> {
+        let halves = || Halves::of(call).names(call.kernel);
+        self.entries.iter().find(|entry| {
+            entry.kernel == call.kernel.name && entry.params == call.params && halves().eq(entry.halves.iter())
+        })
     }
 
     /// The variant that was chosen for a call.
     pub fn chosen(&self, call: &Call) -> Option<Candidate> {
-        self.find(call.kernel.name, &call.params)?.candidate(call.kernel)
+        self.find(call)?.candidate(call.kernel)
     }
 
     /// Puts `entry` in the place of an older one.
     pub fn put(&mut self, entry: Entry) {
-        self.entries.retain(|old| !old.is_for(&entry.kernel, &entry.params));
+        self.entries.retain(|old| !old.is_for(&entry));
         self.entries.push(entry);
     }
 
@@ -171,7 +177,7 @@ pub fn file(report: &AdapterReport) -> Option<PathBuf> {
 mod tests {
     use super::*;
     use crate::DeviceKind;
-    use tilegrad_kernels::{Kernel, relu};
+    use tilegrad_kernels::{Case, Element, Kernel, relu};
 
     const fn named(name: &'static str) -> Variant {
         Variant { name, ..Variant::LINE[0] }
@@ -193,11 +199,19 @@ mod tests {
         }
     }
 
+    fn call(count: u32, element: Element) -> Call {
+        let mut case = Case::named("a call");
+        let mut io = relu::Io { x: case.random("x", count as usize), y: case.output("y", count as usize) };
+        (io.x.element, io.y.element) = (element, element);
+        relu::call(io, count).unwrap()
+    }
+
     fn entry() -> Entry {
         let all: Vec<Candidate> = candidates(&BASE).collect();
         Entry {
             kernel: "relu".into(),
             params: vec![7],
+            halves: vec![],
             default: Choice::of(all[2]),
             chosen: Choice::of(all[1]),
             candidates: sum_of_candidates(&all),
@@ -219,9 +233,10 @@ mod tests {
         tuned().write(&file).unwrap();
         let again = Tuned::read(&file, &report("1")).unwrap();
         assert_eq!(again, tuned());
-        let chosen = again.find("relu", &[7]).and_then(|entry| entry.candidate(&BASE)).unwrap();
+        let chosen = again.find(&call(7, Element::F32)).and_then(|entry| entry.candidate(&BASE)).unwrap();
         assert_eq!((chosen.0.name, chosen.1.name), ("relu_other", "b"));
-        assert!(again.find("relu", &[8]).is_none(), "other params");
+        assert!(again.find(&call(8, Element::F32)).is_none(), "other params");
+        assert!(again.find(&call(7, Element::F16)).is_none(), "other elements");
     }
 
     #[test]
@@ -264,7 +279,9 @@ mod tests {
         let mut tuned = tuned();
         tuned.put(Entry { chosen_s: 0.5, ..entry() });
         tuned.put(Entry { params: vec![8], ..entry() });
-        assert_eq!(tuned.len(), 2);
-        assert_eq!(tuned.find("relu", &[7]).unwrap().chosen_s, 0.5);
+        tuned.put(Entry { halves: vec!["x".into(), "y".into()], chosen_s: 0.25, ..entry() });
+        assert_eq!(tuned.len(), 3);
+        let found = [Element::F32, Element::F16].map(|element| tuned.find(&call(7, element)).unwrap().chosen_s);
+        assert_eq!(found, [0.5, 0.25]);
     }
 }

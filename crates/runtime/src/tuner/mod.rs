@@ -19,7 +19,7 @@ use crate::{Device, Graph, RuntimeError};
 use cache::{Choice, Entry, sum_of_candidates};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tilegrad_kernels::{Call, Kernel};
+use tilegrad_kernels::{Call, Halves, Kernel};
 use trial::Trial;
 
 /// Share of the default's time that a candidate must save to be worth a change.
@@ -63,6 +63,8 @@ pub struct Row {
     pub kernel: &'static Kernel,
     /// The params struct as words.
     pub params: Vec<u32>,
+    /// The bindings that hold 16-bit floats.
+    pub halves: Halves,
     /// Taken without a tuning.
     pub default: Candidate,
     /// Taken from now on.
@@ -106,7 +108,7 @@ impl Row {
     }
 
     fn is_for(&self, call: &Call) -> bool {
-        self.kernel == call.kernel && self.params == call.params
+        self.kernel == call.kernel && self.params == call.params && self.halves == Halves::of(call)
     }
 }
 
@@ -153,7 +155,7 @@ pub fn tune(
     let mut rows = Vec::new();
     for (done, (call, candidates)) in calls.iter().enumerate() {
         progress(done, calls.len(), call.kernel.name);
-        let known = tuned.find(call.kernel.name, &call.params);
+        let known = tuned.find(call);
         let known = known.and_then(|entry| known_row(call, candidates, entry));
         rows.push(match known {
             Some(row) if !options.fresh => row,
@@ -177,9 +179,8 @@ type Choices<'a> = (Vec<(&'a Call, Vec<Candidate>)>, usize);
 
 fn calls<'a>(device: &Device, graphs: &'a [Graph]) -> Result<Choices<'a>, RuntimeError> {
     let (mut found, mut without): (Vec<(&Call, Vec<Candidate>)>, Vec<&Call>) = (Vec::new(), Vec::new());
-    let same = |call: &Call, other: &Call| call.kernel == other.kernel && call.params == other.params;
     for call in graphs.iter().flat_map(Graph::nodes).map(|node| &node.call) {
-        if found.iter().any(|(other, _)| same(call, other)) || without.iter().any(|other| same(call, other)) {
+        if found.iter().any(|(other, _)| call.is_like(other)) || without.iter().any(|other| call.is_like(other)) {
             continue;
         }
         match device.candidates(call)? {
@@ -195,7 +196,7 @@ fn calls<'a>(device: &Device, graphs: &'a [Graph]) -> Result<Choices<'a>, Runtim
 fn known_row(call: &Call, candidates: &[Candidate], entry: &Entry) -> Option<Row> {
     let chosen = entry.candidate(call.kernel).filter(|_| entry.candidates == sum_of_candidates(candidates))?;
     let outcome = Outcome::Known(entry.default_s, entry.chosen_s);
-    Some(Row { kernel: call.kernel, params: call.params.clone(), default: candidates[0], chosen, outcome })
+    Some(row_of(call, candidates[0], chosen, outcome))
 }
 
 fn tune_call(
@@ -214,7 +215,12 @@ fn tune_call(
         Outcome::Measured(all) => fastest(default, all),
         Outcome::Known(..) | Outcome::OutOfTime => default,
     };
-    Ok(Row { kernel: call.kernel, params: call.params.clone(), default, chosen, outcome })
+    Ok(row_of(call, default, chosen, outcome))
+}
+
+fn row_of(call: &Call, default: Candidate, chosen: Candidate, outcome: Outcome) -> Row {
+    let (kernel, params, halves) = (call.kernel, call.params.clone(), Halves::of(call));
+    Row { kernel, params, halves, default, chosen, outcome }
 }
 
 /// The fastest, if it saves enough; the default if that was not measured itself.
@@ -262,6 +268,7 @@ fn entry_of(row: &Row, candidates: &[Candidate]) -> Option<Entry> {
     Some(Entry {
         kernel: row.kernel.name.into(),
         params: row.params.clone(),
+        halves: row.halves.names(row.kernel).map(str::to_owned).collect(),
         default: Choice::of(row.default),
         chosen: Choice::of(row.chosen),
         candidates: sum_of_candidates(candidates),

@@ -58,12 +58,12 @@ fn external(device: &Device, graph: &Graph) -> Result<Vec<(Slice, Memory)>, Runt
         if !buffer.external || bound.iter().any(|(other, _)| other.buffer == slice.buffer) {
             continue;
         }
-        let whole = Slice { name: buffer.name.as_str().into(), offset: 0, len: buffer.len, ..slice.clone() };
-        let word = |at: u32| match slice.element {
-            Element::F32 => (0.01 * hash::uniform(1, slice.buffer.0, at) + 0.001).to_bits(),
-            Element::U32 => 0,
+        let whole = graph.whole(slice.buffer);
+        let value = |at: u32| match buffer.element {
+            Element::F32 | Element::F16 => 0.01 * hash::uniform(1, slice.buffer.0, at) + 0.001,
+            Element::U32 => 0.0,
         };
-        let words: Vec<u32> = (0..buffer.len as u32).map(word).collect();
+        let words = buffer.element.pack(&(0..buffer.len as u32).map(value).collect::<Vec<f32>>());
         bound.push((whole, device.upload(&buffer.name, &words)?));
     }
     Ok(bound)

@@ -4,7 +4,7 @@ use super::measure::{LEAST, SAMPLES, Samples, repetitions};
 use crate::select::Candidate;
 use crate::{Device, Graph, Memory, Plan, Purpose, RuntimeError};
 use std::time::Instant;
-use tilegrad_kernels::{Access, Binding, Call, Element, Operand, hash};
+use tilegrad_kernels::{Access, Binding, Call, Element, HostCall, Tolerance, hash, operands};
 
 /// A candidate that takes this many times as long as the default in its first run is not sampled any further.
 const HOPELESS: f64 = 4.0;
@@ -103,12 +103,9 @@ impl<'a> Trial<'a> {
     /// What the CPU makes of it.
     fn expected(&self) -> Vec<Vec<u32>> {
         let (call, mut contents) = (self.call(), self.contents.clone());
-        let operands = contents.iter_mut().zip(call.kernel.bindings).map(|(words, binding)| match binding.access {
-            Access::Read => Operand::Read(words),
-            Access::ReadWrite => Operand::Write(words),
-        });
-        let operands = operands.collect();
-        call.kernel.fast_cpu.unwrap_or(call.kernel.reference)(&call.params, operands);
+        let function = call.kernel.fast_cpu.unwrap_or(call.kernel.reference);
+        let host = HostCall::new(call, function);
+        host.run(operands(call.kernel, &mut contents), &mut vec![0; host.scratch()]);
         self.written_of(contents)
     }
 
@@ -165,14 +162,17 @@ impl<'a> Trial<'a> {
     /// The first element that is too far from the CPU's, in words.
     fn wrong(&self, got: &[Vec<u32>], expected: &[Vec<u32>]) -> Option<String> {
         let call = self.call();
-        let written = call.kernel.bindings.iter().filter(|binding| binding.access == Access::ReadWrite);
-        written.zip(got).zip(expected).find_map(|((binding, got), expected)| {
-            let at = first_wrong(call, binding.element, got, expected)?;
-            let shown = |word: u32| match binding.element {
-                Element::F32 => f32::from_bits(word).to_string(),
-                Element::U32 => word.to_string(),
+        let bound = call.kernel.bindings.iter().zip(&call.buffers);
+        let written = bound.filter(|(binding, _)| binding.access == Access::ReadWrite);
+        written.zip(got).zip(expected).find_map(|(((binding, slice), got), expected)| {
+            let wrong = match slice.element {
+                Element::U32 => first_other(got, expected),
+                element => {
+                    let floats = |words| element.floats(words, slice.len);
+                    first_wrong(call.kernel.tolerance, element, &floats(got), &floats(expected))
+                }
             };
-            Some(format!("`{}`[{at}] is {}, expected {}", binding.name, shown(got[at]), shown(expected[at])))
+            wrong.map(|(at, got, expected)| format!("`{}`[{at}] is {got}, expected {expected}", binding.name))
         })
     }
 
@@ -217,25 +217,27 @@ fn unmeasured() -> Verdict {
     Verdict::Rejected("could not be measured: it took no time".into())
 }
 
-/// The place of the first element that is further from `expected` than the kernel's tolerance.
-fn first_wrong(call: &Call, element: Element, got: &[u32], expected: &[u32]) -> Option<usize> {
-    let mut pairs = got.iter().zip(expected);
-    if element == Element::U32 {
-        return pairs.position(|(got, expected)| got != expected);
-    }
-    let scale = expected.iter().map(|word| f32::from_bits(*word).abs()).fold(0.0, f32::max);
-    pairs.position(|(got, expected)| {
-        let (value, wanted) = (f32::from_bits(*got), f32::from_bits(*expected));
-        let near = (value - wanted).abs() <= call.kernel.tolerance.allowed(wanted, scale);
-        got != expected && !near
-    })
+/// A place, and both words there.
+type Difference = (usize, String, String);
+
+fn first_other(got: &[u32], expected: &[u32]) -> Option<Difference> {
+    let at = got.iter().zip(expected).position(|(got, expected)| got != expected)?;
+    Some((at, got[at].to_string(), expected[at].to_string()))
+}
+
+/// The first element that is further from `expected` than `tolerance` allows.
+fn first_wrong(tolerance: Tolerance, element: Element, got: &[f32], expected: &[f32]) -> Option<Difference> {
+    let scale = expected.iter().map(|value| value.abs()).fold(0.0, f32::max);
+    let at =
+        got.iter().zip(expected).position(|(got, expected)| !tolerance.accepts(element, *got, *expected, scale))?;
+    Some((at, got[at].to_string(), expected[at].to_string()))
 }
 
 fn random(stream: u32, len: usize, element: Element, whole: bool) -> Vec<u32> {
-    let small = |at: u32| (hash::bits(1, stream, at) % 5) as f32 - 2.0;
-    match element {
-        Element::F32 if whole => (0..len as u32).map(|at| small(at).to_bits()).collect(),
-        Element::F32 => (0..len as u32).map(|at| (hash::uniform(1, stream, at) * 2.0 - 1.0).to_bits()).collect(),
-        Element::U32 => vec![0; len],
-    }
+    let value = |at: u32| match element {
+        Element::U32 => 0.0,
+        _ if whole => (hash::bits(1, stream, at) % 5) as f32 - 2.0,
+        _ => hash::uniform(1, stream, at) * 2.0 - 1.0,
+    };
+    element.pack(&(0..len as u32).map(value).collect::<Vec<f32>>())
 }

@@ -2,6 +2,7 @@
 
 use crate::data;
 use crate::device::{self, DeviceArgs};
+use crate::engine::EngineArgs;
 use crate::format;
 use crate::output::{json, say};
 use crate::progress::Waiting;
@@ -27,6 +28,8 @@ pub struct EvaluateArgs {
     data: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// One object of JSON instead of text
     #[arg(long)]
     json: bool,
@@ -43,7 +46,8 @@ struct Evaluated<'a> {
 
 /// Evaluates.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let checkpoint = Checkpoint::load(&args.model)?;
+    let mut checkpoint = Checkpoint::load(&args.model)?;
+    args.engine.apply(&mut checkpoint.config);
     let folder = data_folder(args)?;
     let waiting = Waiting::begin("loading the data");
     let splits = data::load(&folder, &checkpoint.config.network, None)?;

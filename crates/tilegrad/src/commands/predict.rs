@@ -1,6 +1,7 @@
 //! `tilegrad predict`: the classes of images.
 
 use crate::device::DeviceArgs;
+use crate::engine::EngineArgs;
 use crate::output::{json, say};
 use crate::progress::Waiting;
 use anyhow::Result;
@@ -22,6 +23,8 @@ pub struct PredictArgs {
     images: Vec<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Whether to turn dark on light into light on dark, and to centre, as MNIST's digits are
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     invert: When,
@@ -74,7 +77,8 @@ struct Score<'a> {
 
 /// Predicts.
 pub fn run(args: &PredictArgs) -> Result<()> {
-    let checkpoint = Checkpoint::load(&args.model)?;
+    let mut checkpoint = Checkpoint::load(&args.model)?;
+    args.engine.apply(&mut checkpoint.config);
     let (shape, loss) = (checkpoint.config.network.input(), checkpoint.config.train.loss);
     let classes = checkpoint.classes.clone();
     let prepared = args.images.iter().map(|path| prepare_image(path, shape, invert(args.invert, shape)));

@@ -2,6 +2,7 @@
 
 use crate::commands::train::reference;
 use crate::device::{self, DeviceArgs};
+use crate::engine::EngineArgs;
 use crate::format::plural;
 use crate::output::say;
 use crate::progress::{Waiting, bar_over};
@@ -30,6 +31,8 @@ use tilegrad_runtime::{
 pub struct TuneArgs {
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Configuration; without one, the reference network for MNIST
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -50,7 +53,8 @@ const STEPS: [(Mode, &str); 2] = [(Mode::Train, "training step"), (Mode::Evaluat
 /// Tunes.
 pub fn run(args: &TuneArgs) -> Result<()> {
     ensure!(!args.device.checked, "--checked slows down every shader, so nothing it measures helps; leave it out");
-    let config = args.config.as_deref().map_or_else(reference, |path| Ok(Config::load(path)?))?;
+    let mut config = args.config.as_deref().map_or_else(reference, |path| Ok(Config::load(path)?))?;
+    args.engine.apply(&mut config);
     let batch = args.batch.unwrap_or(config.train.batch);
     let data = DataSize { examples: batch, indices: batch };
     let record = |(mode, _)| Ok(Program::record(&config, mode, batch, data)?.graph);
@@ -152,10 +156,12 @@ fn name((kernel, variant): Candidate) -> String {
     format!("{} {}", kernel.name, variant.name)
 }
 
-/// The params by name.
+/// The params by name, and what is stored in 16 bits.
 fn shape(row: &Row) -> String {
     let fields = row.kernel.params.iter().zip(&row.params);
-    fields.map(|(field, word)| format!("{}={}", field.name, field.value(*word))).collect::<Vec<_>>().join(" ")
+    let halves = row.halves.names(row.kernel).map(|name| format!("{name}:f16"));
+    let all = fields.map(|(field, word)| format!("{}={}", field.name, field.value(*word))).chain(halves);
+    all.collect::<Vec<_>>().join(" ")
 }
 
 fn ms(seconds: f64) -> String {
@@ -165,19 +171,26 @@ fn ms(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tilegrad_kernels::relu;
+    use tilegrad_kernels::{Halves, relu};
     use tilegrad_runtime::{GAIN, StepTimes};
 
     #[test]
     fn a_row_says_what_was_found() {
         let default = (&relu::KERNEL as &'static _, &relu::KERNEL.variants[0]);
-        let row = |outcome| Row { kernel: default.0, params: vec![7], default, chosen: default, outcome };
+        let row = |outcome| Row {
+            kernel: default.0,
+            params: vec![7],
+            halves: Halves::all(&relu::KERNEL),
+            default,
+            chosen: default,
+            outcome,
+        };
         let text = table(&[row(Outcome::Known(2e-3, 1e-3)), row(Outcome::OutOfTime)]).to_string();
-        for part in ["relu line64", "the default", "2.000", " 0 %", "known", "no time left", "count=7"] {
+        for part in ["relu line64", "the default", "2.000", " 0 %", "known", "no time left", "count=7 x:f16 y:f16"] {
             assert!(text.contains(part), "`{part}`: {text}");
         }
         let lines = rejected(&row(Outcome::Measured(vec![(default, Verdict::Rejected("other bits".into()))])));
-        assert_eq!(lines, ["rejected: relu line64 for count=7: other bits"]);
+        assert_eq!(lines, ["rejected: relu line64 for count=7 x:f16 y:f16: other bits"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{median, peak_rss_mb, rounded};
 use crate::commands::train::reference;
 use crate::data;
 use crate::device::{self, DeviceArgs};
+use crate::engine::EngineArgs;
 use crate::format;
 use crate::output::{json, say};
 use crate::progress::Waiting;
@@ -30,6 +31,8 @@ use tilegrad_runtime::{Device, DeviceKind};
 pub struct InferArgs {
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Images of one batch
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u32).range(1..))]
     batch: u32,
@@ -72,13 +75,14 @@ struct Measured {
 pub fn run(args: &InferArgs) -> Result<()> {
     let waiting = Waiting::begin("preparing");
     let checkpoint = args.model.as_deref().map(Checkpoint::load).transpose()?;
-    let config = checkpoint.as_ref().map_or_else(reference, |checkpoint| Ok(checkpoint.config.clone()))?;
+    let mut config = checkpoint.as_ref().map_or_else(reference, |checkpoint| Ok(checkpoint.config.clone()))?;
+    args.engine.apply(&mut config);
     let folder = args.data.clone().map_or_else(data::mnist, Ok)?;
     let splits = data::load(&folder, &config.network, None)?;
     let images = splits.test.unwrap_or(splits.train);
     let device = args.device.open()?;
     let trainer = match checkpoint {
-        Some(checkpoint) => Trainer::resume(device.clone(), checkpoint)?,
+        Some(checkpoint) => Trainer::resume(device.clone(), Checkpoint { config, ..checkpoint })?,
         None => Trainer::new(device.clone(), config)?,
     };
     let mut passes = Passes::new(&trainer, &images, args.batch)?;

@@ -2,7 +2,7 @@
 
 use crate::output::say;
 use crate::table::{Align, Table};
-use tilegrad_kernels::{Access, Case, Element, Family, FieldType, KERNELS, Kernel, Threads};
+use tilegrad_kernels::{Access, Case, Family, FieldType, KERNELS, Kernel, Threads};
 
 /// Every kernel in a line.
 pub fn list() -> Table {
@@ -57,11 +57,8 @@ fn bindings(kernel: &Kernel) -> Table {
             Access::Read => "read",
             Access::ReadWrite => "read_write",
         };
-        let element = match binding.element {
-            Element::F32 => "f32",
-            Element::U32 => "u32",
-        };
-        table.row([number.to_string(), binding.name.into(), access.into(), element.into()]);
+        let element = format!("{}{}", binding.element, if binding.half { " or f16" } else { "" });
+        table.row([number.to_string(), binding.name.into(), access.into(), element]);
     }
     table
 }

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tilegrad_compilers::{Target, Vulkan, translate};
-use tilegrad_kernels::{Kernel, Variant};
+use tilegrad_kernels::{Halves, Kernel, Variant};
 use tilegrad_model::write_atomically;
 
 /// What naga can write.
@@ -47,8 +47,14 @@ impl fmt::Display for Language {
 }
 
 /// Prints the module for these params, or writes it to `out`.
-pub fn run(kernel: &Kernel, variant: &Variant, params: &[u32], language: Language, out: Option<&Path>) -> Result<()> {
-    let module = translate(kernel, variant, params, language.target())?;
+pub fn run(
+    kernel: &Kernel,
+    variant: &Variant,
+    (params, halves): (&[u32], Halves),
+    language: Language,
+    out: Option<&Path>,
+) -> Result<()> {
+    let module = translate(kernel, variant, params, halves, language.target())?;
     if let Some(path) = out {
         write_atomically(path, &module)?;
         say!("{}: {} bytes of {language}", path.display(), module.len());

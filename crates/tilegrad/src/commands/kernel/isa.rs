@@ -8,7 +8,7 @@ pub use compile::run;
 pub fn run(
     _: &tilegrad_kernels::Kernel,
     _: Option<&tilegrad_kernels::Variant>,
-    _: Option<tilegrad_kernels::Case>,
+    _: (Option<tilegrad_kernels::Case>, tilegrad_kernels::Halves),
     _: &str,
     _: bool,
 ) -> anyhow::Result<()> {
@@ -25,7 +25,7 @@ mod compile {
     use anyhow::{Context, Result, anyhow, bail};
     use std::process::{Command, ExitStatus, Stdio};
     use tilegrad_compilers::amd::{Chip, Compiler, Report, on_chip};
-    use tilegrad_kernels::{Case, Family, Kernel, Variant};
+    use tilegrad_kernels::{Case, Family, Halves, Kernel, Variant};
 
     /// Tells the second process of this executable that it was started for a chip.
     const CHILD: &str = "TILEGRAD_KERNEL_ON_CHIP";
@@ -34,10 +34,16 @@ mod compile {
     const ERROR: &str = "error: ";
 
     /// Prints a row for `variant`, or for each one meant for GPUs, and with `asm` the code.
-    pub fn run(kernel: &Kernel, variant: Option<&Variant>, case: Option<Case>, chip: &str, asm: bool) -> Result<()> {
+    pub fn run(
+        kernel: &Kernel,
+        variant: Option<&Variant>,
+        (case, halves): (Option<Case>, Halves),
+        chip: &str,
+        asm: bool,
+    ) -> Result<()> {
         let chip: Chip = chip.parse()?;
         if std::env::var(CHILD).is_ok_and(|named| named == chip.name()) {
-            return print(kernel, variant, case, chip, asm);
+            return print(kernel, variant, (case, halves), chip, asm);
         }
         again(chip)
     }
@@ -72,7 +78,13 @@ mod compile {
         report: Report,
     }
 
-    fn print(kernel: &Kernel, variant: Option<&Variant>, case: Option<Case>, chip: Chip, asm: bool) -> Result<()> {
+    fn print(
+        kernel: &Kernel,
+        variant: Option<&Variant>,
+        (case, halves): (Option<Case>, Halves),
+        chip: Chip,
+        asm: bool,
+    ) -> Result<()> {
         let variants: Vec<&Variant> = match variant {
             Some(variant) => vec![variant],
             None => kernel.variants.iter().filter(|variant| variant.family != Family::BarrierFree).collect(),
@@ -84,7 +96,7 @@ mod compile {
         let compiler = Compiler::open(chip)?;
         let rows: Vec<Row<'_>> = variants
             .into_iter()
-            .map(|variant| widest(&compiler, kernel, variant, &cases, asm))
+            .map(|variant| widest(&compiler, kernel, variant, (&cases, halves), asm))
             .collect::<Result<_>>()?;
         say!("{}", table(&rows).to_string().trim_end());
         if asm { rows.iter().try_for_each(print_code) } else { Ok(()) }
@@ -112,14 +124,14 @@ mod compile {
         compiler: &Compiler,
         kernel: &Kernel,
         variant: &'k Variant,
-        cases: &Cases,
+        (cases, halves): (&Cases, Halves),
         asm: bool,
     ) -> Result<Row<'k>> {
         let compile = |case: &Case| {
             let params = &case.call.params;
             let made = match asm {
-                true => compiler.compile_with_asm(kernel, variant, params),
-                false => compiler.compile(kernel, variant, params),
+                true => compiler.compile_with_asm(kernel, variant, params, halves),
+                false => compiler.compile(kernel, variant, params, halves),
             };
             let report = made.with_context(|| format!("{}, case {}", kernel.name, case.name))?;
             Ok(Row { variant, case: case.name.clone(), report })

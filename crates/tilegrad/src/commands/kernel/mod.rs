@@ -4,12 +4,13 @@ mod card;
 mod emit;
 mod isa;
 
+use crate::engine::PrecisionWord;
 use crate::output::{note, say};
 use crate::suggest::suggestion;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::path::PathBuf;
-use tilegrad_kernels::{Case, KERNELS, Kernel, Variant, find};
+use tilegrad_kernels::{Case, Halves, KERNELS, Kernel, Variant, find};
 
 /// Show the card of a kernel, or the list of all kernels
 ///
@@ -27,6 +28,9 @@ pub struct KernelArgs {
     /// those the one that takes most registers]
     #[arg(long, value_name = "CASE", requires = "compiled")]
     case: Option<String>,
+    /// What is stored in each buffer that can hold either
+    #[arg(long, value_enum, value_name = "P", requires = "name", default_value_t = PrecisionWord::F32)]
+    precision: PrecisionWord,
     /// Print what naga makes of the kernel for drivers
     #[arg(long, value_name = "LANGUAGE", requires = "name", group = "compiled")]
     emit: Option<emit::Language>,
@@ -57,20 +61,24 @@ pub fn run(args: &KernelArgs) -> Result<()> {
         return Ok(());
     };
     let kernel = kernel_called(name)?;
+    let halves = match args.precision {
+        PrecisionWord::F32 => Halves::NONE,
+        PrecisionWord::F16 => Halves::all(kernel),
+    };
     let named = args.variant.as_deref().map(|name| variant_called(kernel, name)).transpose()?;
     let case = args.case.as_deref().map(|name| case_called(kernel, name)).transpose()?;
     if let Some(chip) = &args.isa {
-        return isa::run(kernel, named, case, chip, args.asm);
+        return isa::run(kernel, named, (case, halves), chip, args.asm);
     }
     let variant =
         named.or(kernel.variants.first()).with_context(|| format!("{}: the kernel has no variant", kernel.name))?;
     if let Some(language) = args.emit {
         let case = case.map_or_else(|| first_case(kernel, variant), Ok)?;
-        return emit::run(kernel, variant, &case.call.params, language, args.out.as_deref());
+        return emit::run(kernel, variant, (&case.call.params, halves), language, args.out.as_deref());
     }
     card::print(kernel);
     say!("\nWGSL with the constants of variant {}:\n", variant.name);
-    say!("{}", kernel.source(variant).trim_end());
+    say!("{}", kernel.source(variant, halves).trim_end());
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::run_folder::{self, RunFolder, Settings, difference};
 use anyhow::{Result, bail, ensure};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use tilegrad_model::{Checkpoint, Config, Lowering};
+use tilegrad_model::{Checkpoint, Config, Lowering, Precision};
 
 /// The configuration that comes with the program.
 const REFERENCE: &str = include_str!("../../../../../assets/configs/mnist_cnn.toml");
@@ -135,6 +135,8 @@ fn check_unchanged(args: &TrainArgs, config: &Config, stored: &Settings) -> Resu
     unchanged("--lr", args.lr, config.optimiser.learning_rate())?;
     let lowering = args.engine.lowering.map(|word| Lowering::from(word).word());
     unchanged("--lowering", lowering, config.engine.lowering.word())?;
+    let precision = args.engine.precision.map(|word| Precision::from(word).word());
+    unchanged("--precision", precision, config.engine.precision.word())?;
     if args.engine.no_fuse && config.engine.fuse {
         bail!("--no-fuse: the run was started without it, and --resume cannot change it; start a new run");
     }

@@ -105,7 +105,7 @@ fn run_case(
     let mut call = case.call.clone();
     call.kernel = kernel;
     for (slice, buffer) in call.buffers.iter_mut().zip(&case.buffers) {
-        *slice = graph.external(&buffer.slice.name, buffer.words.len(), buffer.slice.element, Purpose::Scratch);
+        *slice = graph.external(&buffer.slice.name, buffer.slice.len, buffer.slice.element, Purpose::Scratch);
     }
     graph.push(&case.name, call.clone());
     let memories = case.buffers.iter().map(|buffer| device.upload(&buffer.slice.name, &buffer.words));
@@ -123,7 +123,7 @@ fn compared(kernel: &Kernel, got: &[Vec<u32>], expected: &[CaseBuffer]) -> Outco
     // Of buffers that compare the same, an output is named.
     pairs.sort_by_key(|((binding, _), _)| binding.access == Access::Read);
     let differences = pairs.into_iter().map(|((_, got), expected)| {
-        (compare(got, &expected.words, expected.slice.element, kernel.tolerance), &expected.slice)
+        (compare(got, &expected.words, &expected.slice, kernel.tolerance), &expected.slice)
     });
     let worst = differences.reduce(|worst, next| if next.0.share > worst.0.share { next } else { worst });
     let Some((worst, slice)) = worst else { return Outcome::Refused { problem: "the case has no buffers".into() } };

@@ -1,7 +1,7 @@
 //! The comparison of one buffer with its reference, element by element.
 
 use serde::{Serialize, Serializer};
-use tilegrad_kernels::{Element, Tolerance};
+use tilegrad_kernels::{Element, Slice, Tolerance};
 
 /// Bad elements that are kept for the reader; all of them are counted.
 const SHOWN: usize = 5;
@@ -49,32 +49,28 @@ impl Difference {
     }
 }
 
-/// Compares every element. Integers must be equal; two NaNs are.
-pub fn compare(got: &[u32], expected: &[u32], element: Element, tolerance: Tolerance) -> Difference {
+/// Compares every element of `slice`. Integers must be equal; two NaNs are.
+pub fn compare(got: &[u32], expected: &[u32], slice: &Slice, tolerance: Tolerance) -> Difference {
     let mut difference = Difference::default();
-    let scale = match element {
-        Element::F32 => largest(expected),
-        Element::U32 => 0.0,
-    };
-    for (index, (&got, &expected)) in
-        got.iter().zip(expected).enumerate().filter(|(_, (got, expected))| got != expected)
-    {
-        difference.add(match element {
-            Element::U32 => Bad { index, got: got.into(), expected: expected.into(), allowed: 0.0 },
-            Element::F32 => {
-                let (got, expected) = (f32::from_bits(got), f32::from_bits(expected));
-                let allowed = if expected.is_finite() { tolerance.allowed(expected, scale) } else { 0.0 };
-                Bad { index, got: got.into(), expected: expected.into(), allowed: allowed.into() }
-            }
+    if slice.element == Element::U32 {
+        let pairs = got.iter().zip(expected).enumerate().filter(|(_, (got, expected))| got != expected);
+        pairs.for_each(|(index, (&got, &expected))| {
+            difference.add(Bad { index, got: got.into(), expected: expected.into(), allowed: 0.0 });
         });
+        return difference;
+    }
+    let [got, expected] = [got, expected].map(|words| slice.element.floats(words, slice.len));
+    let scale = largest(&expected);
+    for (index, (got, expected)) in got.into_iter().zip(expected).enumerate() {
+        let allowed = if expected.is_finite() { tolerance.allowed_as(slice.element, expected, scale) } else { 0.0 };
+        difference.add(Bad { index, got: got.into(), expected: expected.into(), allowed: allowed.into() });
     }
     difference
 }
 
 /// The largest finite magnitude.
-fn largest(words: &[u32]) -> f32 {
-    let values = words.iter().map(|word| f32::from_bits(*word).abs());
-    values.filter(|value| value.is_finite()).fold(0.0, f32::max)
+fn largest(values: &[f32]) -> f32 {
+    values.iter().map(|value| value.abs()).filter(|value| value.is_finite()).fold(0.0, f32::max)
 }
 
 /// The error as a share of what is allowed: infinite if nothing is, or if either value is not finite.
@@ -95,12 +91,17 @@ pub fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tilegrad_kernels::BufferId;
 
     const TOLERANCE: Tolerance = Tolerance { relative: 0.1, scaled: 0.01, reason: "a test" };
 
     fn floats(got: &[f32], expected: &[f32]) -> Difference {
         let words = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
-        compare(&words(got), &words(expected), Element::F32, TOLERANCE)
+        compare(&words(got), &words(expected), &slice(Element::F32, got.len()), TOLERANCE)
+    }
+
+    fn slice(element: Element, len: usize) -> Slice {
+        Slice { buffer: BufferId(0), name: "values".into(), offset: 0, len, element }
     }
 
     #[test]
@@ -108,6 +109,16 @@ mod tests {
         let found = floats(&[1.0, 10.5, 1.0], &[1.0, 10.0, 1.05]);
         assert_eq!((found.index, found.bad_count), (1, 0));
         assert!((found.share - 0.5 / 1.1).abs() < 1e-6, "{found:?}");
+    }
+
+    #[test]
+    fn halves_may_be_rounded_either_way() {
+        // 10 and its neighbour among the 16-bit floats, two to a word; the tolerance of 0.1 * 10 + 0.01 * 10 grows by one
+        // unit in the last place.
+        let words = |values: &[f32]| Element::F16.pack(values);
+        let found = compare(&words(&[10.0, 10.0078, 2.0]), &words(&[10.0; 3]), &slice(Element::F16, 3), TOLERANCE);
+        assert_eq!((found.index, found.bad_count), (2, 1));
+        assert!((found.bad[0].allowed - 1.1 - 10.0 / 1024.0).abs() < 1e-3, "{found:?}");
     }
 
     #[test]
@@ -123,7 +134,7 @@ mod tests {
 
     #[test]
     fn integers_are_exact_and_few_bad_ones_are_kept() {
-        let found = compare(&[0; 9], &[1; 9], Element::U32, TOLERANCE);
+        let found = compare(&[0; 9], &[1; 9], &slice(Element::U32, 9), TOLERANCE);
         assert_eq!((found.bad_count, found.bad.len(), found.share), (9, SHOWN, f64::INFINITY));
         assert_eq!(found.bad[0], Bad { index: 0, got: 0.0, expected: 1.0, allowed: 0.0 });
     }

@@ -159,6 +159,10 @@ fn check_kernel(device: &Device, kernel: &'static Kernel, rows: &mut Vec<Row>) -
             row.cases.push(check(device, kernel, *variant, &case, &expected)?);
         }
     }
+    let halves = if device.stores_halves() { kernel.half_cases(variants.len()) } else { Vec::new() };
+    for (case, turn) in halves {
+        rows[first + turn].cases.push(check(device, kernel, variants[turn], &case, &case.expected())?);
+    }
     Ok(())
 }
 
@@ -189,6 +193,9 @@ fn not_covered(device: &Device, job: &Job, rows: &[Row], golden: &Golden) -> Vec
         lines.push(format!("{kernels} without a fast_cpu, because the CPU device runs the reference itself"));
     } else {
         lines.extend(job.kernels.iter().flat_map(|kernel| refused(device, kernel)));
+    }
+    if !device.stores_halves() {
+        lines.push("16-bit floats, because this adapter has no shader-f16".into());
     }
     for row in rows {
         lines.extend(too_large(row));
