@@ -3,7 +3,7 @@
 
 use super::{median, rounded};
 use crate::commands::train::reference;
-use crate::device::{self, DeviceArgs};
+use crate::device::{self, DeviceArgs, Tune};
 use crate::output::{json, say};
 use crate::progress::Waiting;
 use crate::table::{Align, Table};
@@ -19,7 +19,7 @@ use tilegrad_runtime::{Device, DeviceKind};
 /// Compare two ways to do the same work, in turn in one run, so that the speed of the machine cancels out.
 ///
 /// The steps are those of the reference network with batch 64 over random images. On the CPU device, convolution and step are
-/// compared with the `gemm` crate's matrix product too. A ratio is the median over the rounds; each round times both
+/// compared with the `gemm` crate's matrix product too; on an adapter, what `tune` found with the defaults. A ratio is the median over the rounds; each round times both
 /// sides, one directly after the other.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tilegrad bench ratios --device cpu --check")]
@@ -77,8 +77,9 @@ pub fn run(args: &RatiosArgs) -> Result<()> {
     let device = args.device.open()?;
     let waiting = Waiting::begin("measuring");
     let mut ratios = steps(&device)?;
-    if device.info().kind == DeviceKind::Cpu {
-        ratios.extend(products(&device)?);
+    match device.info().kind {
+        DeviceKind::Cpu => ratios.extend(products(&device)?),
+        DeviceKind::Hardware | DeviceKind::Software => ratios.push(tuned(&device, &args.device)?),
     }
     drop(waiting);
     let held = ratios.iter().all(|ratio| ratio.held);
@@ -109,13 +110,24 @@ fn steps(device: &Device) -> Result<Vec<Ratio>> {
     ])
 }
 
+/// Steps with what `tune` found, if it was asked, against steps without.
+fn tuned(device: &Device, args: &DeviceArgs) -> Result<Ratio> {
+    let claim = Claim { what: "a step as tuned", against: "one with --tune off", most: 1.1 };
+    let plain = DeviceArgs { tune: Tune::Off, ..args.clone() }.open()?;
+    compare_trainers(claim, (&mut trainer(device, &|_| {})?, 1), (&mut trainer(&plain, &|_| {})?, 1))
+}
+
 /// A change to the reference configuration, and how many of its steps make up the work.
 type Side<'a> = (&'a dyn Fn(&mut Config), u32);
 
 fn compare_steps(device: &Device, claim: Claim, a: Side<'_>, b: Side<'_>) -> Result<Ratio> {
+    compare_trainers(claim, (&mut trainer(device, a.0)?, a.1), (&mut trainer(device, b.0)?, b.1))
+}
+
+/// Steps of either side, as many as make up the work.
+fn compare_trainers(claim: Claim, a: (&mut Trainer, u32), b: (&mut Trainer, u32)) -> Result<Ratio> {
     let data = random_images(&reference()?)?;
-    let (mut first, mut second) = (trainer(device, a.0)?, trainer(device, b.0)?);
-    let (mut first, mut second) = (first.stepper(&data)?, second.stepper(&data)?);
+    let (mut first, mut second) = (a.0.stepper(&data)?, b.0.stepper(&data)?);
     let run = |stepper: &mut Stepper<'_>, steps: u32| -> Result<()> {
         stepper.run(steps)?;
         Ok(stepper.wait()?)
