@@ -38,7 +38,7 @@ impl Element {
             Self::F32 | Self::U32 => words.iter().take(len).map(|word| f32::from_bits(*word)).collect(),
             Self::F16 => {
                 let mut floats = vec![0.0; len];
-                halves(words)[..len].convert_to_f32_slice(&mut floats);
+                halves(words, len).convert_to_f32_slice(&mut floats);
                 floats
             }
         }
@@ -50,7 +50,7 @@ impl Element {
             Self::F32 | Self::U32 => values.iter().map(|value| value.to_bits()).collect(),
             Self::F16 => {
                 let mut words = vec![0; self.words(values.len())];
-                halves_mut(&mut words)[..values.len()].convert_from_f32_slice(values);
+                halves_mut(&mut words, values.len()).convert_from_f32_slice(values);
                 words
             }
         }
@@ -68,12 +68,14 @@ impl fmt::Display for Element {
     }
 }
 
-pub(super) fn halves(words: &[u32]) -> &[f16] {
-    bytemuck::cast_slice(words)
+/// The first `len` halves in `words`.
+pub(super) fn halves(words: &[u32], len: usize) -> &[f16] {
+    &bytemuck::cast_slice(words)[..len]
 }
 
-pub(super) fn halves_mut(words: &mut [u32]) -> &mut [f16] {
-    bytemuck::cast_slice_mut(words)
+/// As [`halves`], to write to.
+pub(super) fn halves_mut(words: &mut [u32], len: usize) -> &mut [f16] {
+    &mut bytemuck::cast_slice_mut(words)[..len]
 }
 
 #[cfg(test)]

@@ -84,12 +84,12 @@ impl HostCall {
             return (self.function)(&self.params, operands);
         }
         let mut rest = &mut *scratch;
-        let wide = operands.iter_mut().zip(&self.halves).map(|(operand, halves)| match (halves, operand) {
+        let wide = operands.iter_mut().zip(&self.halves).map(|(operand, len)| match (len, operand) {
             (Some(len), operand) => {
                 let (widened, others) = std::mem::take(&mut rest).split_at_mut(len.next_multiple_of(LINE));
                 rest = others;
                 let widened = &mut widened[..*len];
-                halves_of(operand.words(), *len).convert_to_f32_slice(bytemuck::cast_slice_mut(widened));
+                halves(operand.words(), *len).convert_to_f32_slice(bytemuck::cast_slice_mut(widened));
                 match operand {
                     Operand::Read(_) => Operand::Read(widened),
                     Operand::Write(_) => Operand::Write(widened),
@@ -104,14 +104,10 @@ impl HostCall {
             let (widened, others) = rest.split_at(len.next_multiple_of(LINE));
             rest = others;
             if let Operand::Write(words) = operand {
-                halves_mut(words)[..len].convert_from_f32_slice(bytemuck::cast_slice(&widened[..len]));
+                halves_mut(words, len).convert_from_f32_slice(bytemuck::cast_slice(&widened[..len]));
             }
         }
     }
-}
-
-fn halves_of(words: &[u32], len: usize) -> &[half::f16] {
-    &halves(words)[..len]
 }
 
 /// `contents` as the operands of `kernel`, in binding order.
