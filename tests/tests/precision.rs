@@ -228,6 +228,31 @@ fn what_is_too_large_for_16_bits_is_found_and_named() {
     }
 }
 
+/// The step whose gradients overflow has a finite loss; it is the next one's that shows it, when every parameter is NaN. A
+/// watch sees it at once, and both must name the same place.
+#[test]
+fn a_gradient_that_is_too_large_is_blamed_on_the_step_that_made_it() {
+    let data = spots(250, SHAPE);
+    for device in devices() {
+        let diverge = |watch| {
+            let mut config = config(Precision::F16);
+            config.train.loss = Loss::MeanSquaredError;
+            let mut trainer = Trainer::new(device.clone(), config).unwrap();
+            trainer.set_watch_nan(watch);
+            let weight = trainer.parameters().unwrap().into_iter().find(|tensor| tensor.name == "last.weight").unwrap();
+            let large: Vec<f32> = weight.values.iter().map(|value| 3e3 * value).collect();
+            trainer.set_parameter("last.weight", &large).unwrap();
+            match trainer.fit(&data).unwrap_err() {
+                ModelError::NotFinite { cause: Some(cause), .. } => *cause,
+                error => panic!("{error}"),
+            }
+        };
+        let (by_loss, by_watch) = (diverge(false), diverge(true));
+        assert_eq!((by_loss.scope.as_str(), by_loss.element), ("last backward", Element::F16), "{by_loss}");
+        assert_eq!(by_loss, by_watch, "{}", device.info().name);
+    }
+}
+
 /// Call by call, an adapter and the CPU agree in 16 bits too.
 #[test]
 fn a_step_on_two_devices_is_compared_call_by_call() {

@@ -92,16 +92,24 @@ impl Trainer {
         Ok(self.device.write(&self.state, 0, &anchor.state.to_words())?)
     }
 
-    /// Replays the steps from `anchor` up to `step` and looks at everything that this one writes. The training is
-    /// left as it was at the anchor. `None` if the step came out finite this time.
+    /// Replays the steps from `anchor` up to `step` and looks at everything that this one writes, or the one before it if that
+    /// left parameters behind that are not finite: a gradient may be infinite while its loss is not. The training is left as
+    /// it was at the anchor. `None` if the step came out finite this time.
     pub(super) fn replay(&self, session: &Session, anchor: &Anchor, step: u32) -> Result<Option<Cause>, ModelError> {
-        self.restore(anchor)?;
-        for _ in anchor.state.step + 1..step {
-            session.plan.run(1)?;
+        self.run_up_to(session, anchor, step)?;
+        let broken = self.read_floats(&self.parameters)?.iter().any(|value| !value.is_finite());
+        if broken && step > anchor.state.step + 1 {
+            self.run_up_to(session, anchor, step - 1)?;
         }
         let cause = self.probe(session)?.step(self)?;
         self.restore(anchor)?;
         Ok(cause)
+    }
+
+    /// Runs the steps from `anchor` on that come before `step`.
+    fn run_up_to(&self, session: &Session, anchor: &Anchor, step: u32) -> Result<(), ModelError> {
+        self.restore(anchor)?;
+        (anchor.state.step + 1..step).try_for_each(|_| Ok(session.plan.run(1)?))
     }
 
     /// Runs a step under watch.
