@@ -181,6 +181,22 @@ fn workgroups_are_those_of_the_variants() {
     });
 }
 
+/// Each variant runs with 16-bit floats wherever they can be, and, if it has cases enough, with them in part of the bindings.
+#[test]
+fn every_variant_meets_16_bit_floats() {
+    for_every_kernel(|kernel| {
+        let (all, count) = (Halves::all(kernel), kernel.variants.len());
+        let cases = kernel.half_cases(count);
+        same("cases with 16-bit floats", cases.len(), if all.is_none() { 0 } else { (kernel.cases)().len() })?;
+        let has_others = Halves::choices(kernel).count() > 2 && cases.len() >= 2 * count;
+        (0..count.min(cases.len())).try_for_each(|variant| {
+            let mine = || cases.iter().filter(|(_, turn)| *turn == variant).map(|(case, _)| Halves::of(&case.call));
+            same(&format!("variant {variant}, all"), mine().any(|halves| halves == all), true)?;
+            same(&format!("variant {variant}, some"), mine().any(|halves| halves != all), has_others)
+        })
+    });
+}
+
 #[test]
 fn a_line_of_threads_is_unfolded() {
     for_every_kernel(|kernel| {

@@ -47,13 +47,14 @@ impl Kernel {
             return Vec::new();
         }
         let others = Halves::choices(self).filter(|halves| !halves.is_none() && *halves != all);
-        // An odd number, since cases often come in pairs.
         let turns: Vec<Halves> = others.flat_map(|other| [all, other]).chain([all]).collect();
-        let cases = (self.cases)().into_iter().enumerate();
-        // The second summand lets a variant meet every choice, whatever the two numbers have in common.
-        cases
-            .map(|(at, case)| (case.with_halves(turns[at % turns.len()]), (at + at / turns.len()) % variants))
-            .collect()
+        let with_turn = |(at, case): (usize, Case)| {
+            // In each round every variant takes one case. The next round begins with the next variant, because cases often come
+            // in pairs, and has the next choice.
+            let round = at / variants;
+            (case.with_halves(turns[round % turns.len()]), (at + round) % variants)
+        };
+        (self.cases)().into_iter().enumerate().map(with_turn).collect()
     }
 
     /// The WGSL with the variant's tile constants written in, and `halves` where 16-bit floats are bound.
