@@ -11,7 +11,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use serde::Serialize;
 use std::time::Instant;
-use tilegrad_kernels::hash;
+use tilegrad_kernels::{Call, hash};
 use tilegrad_model::data::Dataset;
 use tilegrad_model::{Config, Lowering, Stepper, Trainer};
 use tilegrad_runtime::{Device, DeviceKind};
@@ -19,8 +19,8 @@ use tilegrad_runtime::{Device, DeviceKind};
 /// Compare two ways to do the same work, in turn in one run, so that the speed of the machine cancels out.
 ///
 /// The steps are those of the reference network with batch 64 over random images. On the CPU device, convolution and step are
-/// compared with the `gemm` crate's matrix product too; on an adapter, what `tune` found with the defaults. A ratio is the median over the rounds; each round times both
-/// sides, one directly after the other.
+/// compared with the `gemm` crate's matrix product too; on an adapter, what `tune` found with the defaults. A ratio is the
+/// median over the rounds; each round times both sides, one directly after the other.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tilegrad bench ratios --device cpu --check")]
 pub struct RatiosArgs {
@@ -70,25 +70,35 @@ struct Report {
     batch: u32,
     ratios: Vec<Ratio>,
     held: bool,
+    /// What there was nothing to compare for, and why.
+    not_covered: Option<&'static str>,
 }
+
+/// What is said where a tuned step is an untuned one.
+const NOTHING_TUNED: &str =
+    "a tuned step, because no call of it has another variant than the default; see `tilegrad tune`";
 
 /// Measures.
 pub fn run(args: &RatiosArgs) -> Result<()> {
     let device = args.device.open()?;
     let waiting = Waiting::begin("measuring");
-    let mut ratios = steps(&device)?;
+    let (mut ratios, mut not_covered) = (steps(&device)?, None);
     match device.info().kind {
         DeviceKind::Cpu => ratios.extend(products(&device)?),
-        DeviceKind::Hardware | DeviceKind::Software => ratios.push(tuned(&device, &args.device)?),
+        DeviceKind::Hardware | DeviceKind::Software => match tuned(&device, &args.device)? {
+            Some(ratio) => ratios.push(ratio),
+            None => not_covered = Some(NOTHING_TUNED),
+        },
     }
     drop(waiting);
     let held = ratios.iter().all(|ratio| ratio.held);
     let broken: Vec<String> = ratios.iter().filter(|ratio| !ratio.held).map(Ratio::complaint).collect();
     if args.json {
-        json(&Report { device: device.info().name.clone(), batch: BATCH, ratios, held })?;
+        json(&Report { device: device.info().name.clone(), batch: BATCH, ratios, held, not_covered })?;
     } else {
         say!("device: {}\n", device::line(&device));
         say!("{}", table(&ratios));
+        not_covered.into_iter().for_each(|what| say!("not covered: {what}"));
     }
     if args.check && !held {
         bail!("{}", broken.join("; "));
@@ -110,11 +120,22 @@ fn steps(device: &Device) -> Result<Vec<Ratio>> {
     ])
 }
 
-/// Steps with what `tune` found, if it was asked, against steps without.
-fn tuned(device: &Device, args: &DeviceArgs) -> Result<Ratio> {
+/// Steps with what `tune` found against steps without, if it found anything else than the defaults.
+fn tuned(device: &Device, args: &DeviceArgs) -> Result<Option<Ratio>> {
     let claim = Claim { what: "a step as tuned", against: "one with --tune off", most: 1.1 };
     let plain = DeviceArgs { tune: Tune::Off, ..args.clone() }.open()?;
-    compare_trainers(claim, (&mut trainer(device, &|_| {})?, 1), (&mut trainer(&plain, &|_| {})?, 1))
+    let (mut with, mut without) = (trainer(device, &|_| {})?, trainer(&plain, &|_| {})?);
+    let data = random_images(&reference()?)?;
+    let graph = with.stepper(&data)?.graph().clone();
+    let name = |device: &Device, call: &Call| -> Result<_> {
+        Ok(device.chosen(call)?.map(|(kernel, variant)| (kernel.name, variant.name)))
+    };
+    for node in graph.nodes() {
+        if name(device, &node.call)? != name(&plain, &node.call)? {
+            return Ok(Some(compare_trainers(claim, (&mut with, 1), (&mut without, 1))?));
+        }
+    }
+    Ok(None)
 }
 
 /// A change to the reference configuration, and how many of its steps make up the work.
