@@ -35,7 +35,8 @@ pub enum Precision {
     #[default]
     F32,
     /// 16-bit floats: half the memory, and half the traffic. What is smaller than 6e-8 becomes 0, so gradients are
-    /// [`Precision::loss_scale`] times as large on their way through the layers.
+    /// [`Precision::loss_scale`] times as large on their way through the layers. What is larger than 65504 becomes infinite,
+    /// or on some devices 65504: a training finds an infinite value by its loss, a prediction may hide it behind a ReLU.
     F16,
 }
 
@@ -79,9 +80,10 @@ impl Precision {
     /// What the gradient of the loss is multiplied by, and the gradients of the parameters are divided by again before the
     /// update.
     ///
-    /// A power of two, so that nothing is rounded. The gradient of a logit is at most one over the examples of a batch, so
-    /// even the last, short batch of an epoch leaves a factor of 64 to the largest 16-bit float, 65504; with 64 examples an
-    /// error of 4e-6 of the largest possible one is still a normal number.
+    /// A power of two, so that nothing is rounded. With a softmax cross entropy the gradient of a logit is at most one over the
+    /// examples of a batch, so even the last, short batch of an epoch leaves a factor of 64 to the largest 16-bit float, 65504;
+    /// with 64 examples an error of 4e-6 of the largest possible one is still a normal number. The gradient of a squared error
+    /// has no such limit: one that is too large ends the training with its place named.
     pub fn loss_scale(self) -> f32 {
         match self {
             Self::F32 => 1.0,

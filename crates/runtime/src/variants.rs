@@ -17,7 +17,7 @@ impl Device {
     }
 
     /// Whether buffers may hold 16-bit floats: on an adapter with shader-f16, and on the CPU device, which widens them for
-    /// each call and so only saves memory.
+    /// each call: the same results, and no gain.
     pub fn stores_halves(&self) -> bool {
         match &self.0 {
             Kind::Gpu(device) => device.halves(),

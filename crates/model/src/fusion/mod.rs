@@ -11,10 +11,10 @@ mod uses;
 use crate::{Engine, ModelError};
 use tilegrad_runtime::{Graph, Node};
 
-/// The graph with everything fused that `engine` wants fused.
+/// The graph with everything fused that `engine` wants fused, and nothing bound that keeps memory for no use.
 pub fn apply(graph: Graph, engine: Engine) -> Result<Graph, ModelError> {
     if !engine.fuse {
-        return Ok(graph);
+        return relu::release_unread_images(graph);
     }
     let graph = relu::into_convolutions(graph)?;
     let graph = pool::into_convolutions(graph)?;

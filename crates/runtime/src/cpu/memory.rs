@@ -78,7 +78,7 @@ impl CpuMemory {
         let len = all.len();
         let place = all.get_mut(offset..).and_then(|rest| rest.get_mut(..words.len()));
         let Some(place) = place else {
-            let problem = format!("{} elements written at {offset} into memory of {len}", words.len());
+            let problem = format!("{} words written at {offset} into memory of {len}", words.len());
             return Err(RuntimeError::Graph(problem));
         };
         place.copy_from_slice(words);

@@ -4,7 +4,7 @@ use super::memory::Words;
 use super::{CpuDevice, CpuMemory};
 use crate::device::{Memory, MemoryKind, foreign_memory, resolve_external};
 use crate::memory_plan::{self, MemoryUse};
-use crate::{Graph, RuntimeError, graph};
+use crate::{Graph, Purpose, RuntimeError, graph};
 use std::ops::Range;
 use std::sync::{RwLockReadGuard, RwLockWriteGuard};
 use tilegrad_kernels::{Access, HostCall, Operand};
@@ -48,7 +48,10 @@ impl CpuPlan {
         let calls = calls.collect::<Result<Vec<BoundCall>, _>>()?;
         let most = calls.iter().map(|call| call.host.scratch()).max().unwrap_or(0);
         let mut memory = memory_plan::memory_use(graph, &plan);
-        memory.transient += 4 * most as u64;
+        let widened = 4 * most as u64;
+        memory.transient += widened;
+        memory.transient_unshared += widened;
+        *memory.by_purpose.entry(Purpose::Scratch).or_default() += widened;
         Ok(Self { calls, scratch: device.alloc("widened 16-bit floats", most)?, memory })
     }
 

@@ -227,7 +227,7 @@ fn first_other(got: &[u32], expected: &[u32]) -> Option<Difference> {
 
 /// The first element that is further from `expected` than `tolerance` allows.
 fn first_wrong(tolerance: Tolerance, element: Element, got: &[f32], expected: &[f32]) -> Option<Difference> {
-    let scale = expected.iter().map(|value| value.abs()).fold(0.0, f32::max);
+    let scale = expected.iter().map(|value| value.abs()).filter(|value| value.is_finite()).fold(0.0, f32::max);
     let at =
         got.iter().zip(expected).position(|(got, expected)| !tolerance.accepts(element, *got, *expected, scale))?;
     Some((at, got[at].to_string(), expected[at].to_string()))
