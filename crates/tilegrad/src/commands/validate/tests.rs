@@ -86,7 +86,8 @@ fn assert_last_element_is_found(device: &Device, variant: &str) {
         let Outcome::Compared { buffer, index, bad, bad_count: 1, .. } = &result.outcome else { panic!("{result:?}") };
         let last = case.call.params[0] as usize - 1;
         assert_eq!((buffer.as_str(), *index, bad[0].index), ("y", last, last), "{}", case.name);
-        assert!(bad[0].got.is_nan() && bad[0].expected.is_finite(), "{bad:?}");
+        // The largest values of the largest case are infinite in 16 bits.
+        assert!(bad[0].got.is_nan() && !bad[0].expected.is_nan(), "{bad:?}");
     }
     let text = text::findings(&findings, false);
     let place = format!("FAILED: relu_short_of_one ({variant}), case 63: buffer `y`, 1 of 63 elements too far off");
