@@ -126,20 +126,27 @@ fn reference(p: Params, io: Host<'_>) {
 
 fn cases() -> Vec<Case> {
     // One vector, workgroups ± 1, primes, and a layer of the reference network; with and without weight decay.
-    [(4, 0.0, 1.0), (252, 0.1, 1.0), (256, 0.0, 1024.0), (260, 0.0, 1.0), (4 * 41 * 47, 0.1, 1024.0), (36_864, 0.0, 1.0)]
-        .into_iter()
-        .map(|(count, weight_decay, loss_scale)| {
-            let mut case = Case::named(format!("{count} with decay {weight_decay}, loss scale {loss_scale}"));
-            let io = Io {
-                grad: case.random("grad", count as usize),
-                state: case.state(3, 1000),
-                param: case.random("param", count as usize),
-                m: case.random("m", count as usize),
-                v: case.floats("v", (0..count).map(|i| crate::hash::uniform(count, 6, i))),
-            };
-            case.finish(call(io, Settings { count, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay, loss_scale }))
-        })
-        .collect()
+    [
+        (4, 0.0, 1.0),
+        (252, 0.1, 1.0),
+        (256, 0.0, 1024.0),
+        (260, 0.0, 1.0),
+        (4 * 41 * 47, 0.1, 1024.0),
+        (36_864, 0.0, 1.0),
+    ]
+    .into_iter()
+    .map(|(count, weight_decay, loss_scale)| {
+        let mut case = Case::named(format!("{count} with decay {weight_decay}, loss scale {loss_scale}"));
+        let io = Io {
+            grad: case.random("grad", count as usize),
+            state: case.state(3, 1000),
+            param: case.random("param", count as usize),
+            m: case.random("m", count as usize),
+            v: case.floats("v", (0..count).map(|i| crate::hash::uniform(count, 6, i))),
+        };
+        case.finish(call(io, Settings { count, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay, loss_scale }))
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -148,12 +155,8 @@ mod tests {
 
     fn update(weight_decay: f32, loss_scale: f32) -> ([f32; 4], [f32; 4], [f32; 4]) {
         let settings = Settings { count: 4, beta1: 0.5, beta2: 0.75, epsilon: 1.0, weight_decay, loss_scale };
-        let state = StepState {
-            learning_rate: 0.5,
-            beta1_gap: 0.0,
-            beta2_gap: 0.0,
-            ..crate::contract::example_state(0, 1)
-        };
+        let state =
+            StepState { learning_rate: 0.5, beta1_gap: 0.0, beta2_gap: 0.0, ..crate::contract::example_state(0, 1) };
         let (mut param, mut m, mut v) = ([8.0, 8.0, 8.0, 8.0], [0.0; 4], [0.0; 4]);
         let grad = &[3.0, -3.0, 0.0, 1.0].map(|grad| grad * loss_scale);
         let host = Host { grad, state: &state.to_words(), param: &mut param, m: &mut m, v: &mut v };

@@ -48,7 +48,13 @@ pub static KERNEL: Kernel = Kernel {
         Threads::Line(count(&output(&p.window(), p.filters)))
     },
     variants: &Variant::LINE,
-    alternatives: &[&crate::conv2d_subgroup::KERNEL, &crate::conv2d_first_subgroup::KERNEL, &crate::conv2d_vec4::KERNEL, &crate::conv2d_first::KERNEL, &crate::conv2d_shared::KERNEL],
+    alternatives: &[
+        &crate::conv2d_subgroup::KERNEL,
+        &crate::conv2d_first_subgroup::KERNEL,
+        &crate::conv2d_vec4::KERNEL,
+        &crate::conv2d_first::KERNEL,
+        &crate::conv2d_shared::KERNEL,
+    ],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,

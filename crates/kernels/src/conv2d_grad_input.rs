@@ -65,7 +65,11 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     threads: |words, _| Threads::Line(count(&Params::from_words(words).window().input())),
     variants: &Variant::LINE,
-    alternatives: &[&crate::conv2d_grad_input_subgroup::KERNEL, &crate::conv2d_grad_input_vec4::KERNEL, &crate::conv2d_grad_input_shared::KERNEL],
+    alternatives: &[
+        &crate::conv2d_grad_input_subgroup::KERNEL,
+        &crate::conv2d_grad_input_vec4::KERNEL,
+        &crate::conv2d_grad_input_shared::KERNEL,
+    ],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,
@@ -158,9 +162,9 @@ fn reference(p: Params, io: Host<'_>) {
 pub(crate) fn cases_of(kernel: &'static Kernel) -> Vec<Case> {
     let plain = cases::SHAPES.iter().map(|&shape| (shape, false));
     let pooled = cases::poolable().map(|shape| (shape, true));
-    let all = plain.chain(pooled).flat_map(|(shape, pooled)| {
-        [false, true].map(|relu| case_of(&KERNEL, shape, Fused { pooled, relu }))
-    });
+    let all = plain
+        .chain(pooled)
+        .flat_map(|(shape, pooled)| [false, true].map(|relu| case_of(&KERNEL, shape, Fused { pooled, relu })));
     // Some kernels take only part of the shapes.
     let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(&case.call.params));
     all.filter(fits).map(|case| Case { call: Call { kernel, ..case.call }, ..case }).collect()

@@ -21,12 +21,7 @@ macro_rules! tile {
         Variant {
             name: $name,
             workgroup: [8, 1, 1],
-            constants: &[
-                ("WORKGROUP", 8),
-                ("LANES_C", $lanes_c),
-                ("IMAGES", $images),
-                ("VECTORS", $vectors),
-            ],
+            constants: &[("WORKGROUP", 8), ("LANES_C", $lanes_c), ("IMAGES", $images), ("VECTORS", $vectors)],
             family: Family::BarrierFree,
             subgroup: None,
             fits: |words| divides(words) && $suits(Params::from_words(words)),

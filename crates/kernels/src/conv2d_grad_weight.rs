@@ -66,7 +66,12 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     threads: |words, _| Threads::Line(grad_len(&Params::from_words(words))),
     variants: &Variant::LINE,
-    alternatives: &[&crate::conv2d_grad_weight_subgroup::KERNEL, &crate::conv2d_grad_weight_vec4::KERNEL, &crate::conv2d_grad_weight_first::KERNEL, &crate::conv2d_grad_weight_shared::KERNEL],
+    alternatives: &[
+        &crate::conv2d_grad_weight_subgroup::KERNEL,
+        &crate::conv2d_grad_weight_vec4::KERNEL,
+        &crate::conv2d_grad_weight_first::KERNEL,
+        &crate::conv2d_grad_weight_shared::KERNEL,
+    ],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,
@@ -229,8 +234,7 @@ fn case_of(kernel: &'static Kernel, shape: Convolution, pooled: bool, splits: u3
     let weights = count(&weight(&p, filters)) as u32;
     // As in the parameter block, where tensors start at multiples of 64 elements.
     let bias_offset = weights.next_multiple_of(64);
-    let mut case =
-        Case::named(format!("{window} to {filters}{} in {splits}", if pooled { " pooled" } else { "" }));
+    let mut case = Case::named(format!("{window} to {filters}{} in {splits}", if pooled { " pooled" } else { "" }));
     let dy = if pooled { pooled_output(&p, filters) } else { output(&p, filters) };
     let winner = if pooled { count(&winners(&p, filters)) as usize } else { 1 };
     let slices = vec![

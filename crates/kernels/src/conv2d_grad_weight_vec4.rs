@@ -21,12 +21,7 @@ macro_rules! tile {
         Variant {
             name: $name,
             workgroup: [8, 1, 1],
-            constants: &[
-                ("WORKGROUP", 8),
-                ("LANES_F", $lanes_f),
-                ("ROW_VECTORS", $row_vectors),
-                ("VECTORS", $vectors),
-            ],
+            constants: &[("WORKGROUP", 8), ("LANES_F", $lanes_f), ("ROW_VECTORS", $row_vectors), ("VECTORS", $vectors)],
             family: Family::BarrierFree,
             subgroup: None,
             fits: |words| {
@@ -71,5 +66,9 @@ fn threads(words: &[u32], tile: Tile) -> Threads {
     let rows = u64::from(p.kernel_height * p.kernel_width * p.channels / 4);
     let (lanes_f, workgroup) = (tile.get("LANES_F"), tile.get("WORKGROUP"));
     let filters = u64::from(p.filters).div_ceil(4 * tile.get("VECTORS") * lanes_f);
-    Threads::Grid([filters * workgroup, rows.div_ceil(tile.get("ROW_VECTORS") * (workgroup / lanes_f)), p.splits.into()])
+    Threads::Grid([
+        filters * workgroup,
+        rows.div_ceil(tile.get("ROW_VECTORS") * (workgroup / lanes_f)),
+        p.splits.into(),
+    ])
 }

@@ -49,7 +49,13 @@ pub static KERNEL: Kernel = Kernel {
         Threads::Line(count(&winners(&p.window(), p.filters)))
     },
     variants: &Variant::LINE,
-    alternatives: &[&crate::conv2d_pool_subgroup::KERNEL, &crate::conv2d_pool_first_subgroup::KERNEL, &crate::conv2d_pool_vec4::KERNEL, &crate::conv2d_pool_first::KERNEL, &crate::conv2d_pool_shared::KERNEL],
+    alternatives: &[
+        &crate::conv2d_pool_subgroup::KERNEL,
+        &crate::conv2d_pool_first_subgroup::KERNEL,
+        &crate::conv2d_pool_vec4::KERNEL,
+        &crate::conv2d_pool_first::KERNEL,
+        &crate::conv2d_pool_shared::KERNEL,
+    ],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: reference_of,

@@ -26,10 +26,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: conv2d_pool::KERNEL.bindings,
     params: conv2d_pool::KERNEL.params,
     threads: |words, tile| threads(words, tile, pooled_pixels(words)),
-    variants: &[
-        tile!("16x64 of 8 lanes", 16, 2),
-        tile!("16x32 of 8 lanes", 16, 1),
-    ],
+    variants: &[tile!("16x64 of 8 lanes", 16, 2), tile!("16x32 of 8 lanes", 16, 1)],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
     cost: conv2d_pool::cost,

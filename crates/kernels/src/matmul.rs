@@ -114,7 +114,12 @@ pub static KERNEL: Kernel = Kernel {
         tile!("8x1", [8, 1, 1], 8, 1, BarrierFree),
         tile!("4x1 of 8x8 threads", [8, 8, 1], 4, 1, Any),
     ],
-    alternatives: &[&crate::matmul_subgroup::KERNEL, &crate::matmul_blocks::KERNEL, &crate::matmul_vec4::KERNEL, &crate::matmul_shared::KERNEL],
+    alternatives: &[
+        &crate::matmul_subgroup::KERNEL,
+        &crate::matmul_blocks::KERNEL,
+        &crate::matmul_vec4::KERNEL,
+        &crate::matmul_shared::KERNEL,
+    ],
     tolerance: Tolerance::SUMMED,
     cost,
     reference: |words, operands| reference(Params::from_words(words), Host::new(operands)),
@@ -232,12 +237,25 @@ fn fast(p: Params, io: Host<'_>) {
         // `share` keeps first..last within k; c is borrowed mutably, so it overlaps neither factor.
         unsafe {
             gemm::gemm(
-                m, n, last - first,
-                c.as_mut_ptr(), 1, n as isize,
+                m,
+                n,
+                last - first,
+                c.as_mut_ptr(),
+                1,
+                n as isize,
                 false,
-                a.as_ptr(), a_inner as isize, a_row as isize,
-                b.as_ptr(), b_column as isize, b_inner as isize,
-                0.0, 1.0, false, false, false, parallelism,
+                a.as_ptr(),
+                a_inner as isize,
+                a_row as isize,
+                b.as_ptr(),
+                b_column as isize,
+                b_inner as isize,
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                parallelism,
             );
         }
     });
@@ -248,9 +266,9 @@ fn cases() -> Vec<Case> {
 }
 
 pub(crate) fn cases_of(kernel: &'static Kernel) -> Vec<Case> {
-    let all = [Layout::NN, Layout::NT, Layout::TN].into_iter().flat_map(|layout| {
-        SHAPES.iter().map(move |&(m, n, k)| Dims { m, n, k, layout, splits: splits(m, n, k) })
-    });
+    let all = [Layout::NN, Layout::NT, Layout::TN]
+        .into_iter()
+        .flat_map(|layout| SHAPES.iter().map(move |&(m, n, k)| Dims { m, n, k, layout, splits: splits(m, n, k) }));
     // Some kernels take only part of the shapes.
     let fits = |params: &[u32]| kernel.variants.iter().any(|variant| (variant.fits)(params));
     all.filter(|&dims| fits(&dims.params())).map(|dims| case_of(kernel, dims)).collect()

@@ -86,11 +86,7 @@ pub(crate) fn blocks(rows: u64, columns: u64, tile: Tile) -> Threads {
     const MOST: u64 = 32_768;
     let tiles = rows.div_ceil(tile.get("BLOCK_M"));
     let layers = tiles.div_ceil(MOST);
-    Threads::Grid([
-        columns.div_ceil(tile.get("BLOCK_N")) * tile.get("WORKGROUP"),
-        tiles.div_ceil(layers),
-        layers,
-    ])
+    Threads::Grid([columns.div_ceil(tile.get("BLOCK_N")) * tile.get("WORKGROUP"), tiles.div_ceil(layers), layers])
 }
 
 /// Barriers are so slow on the adapters of CI that long sums are checked in one layout only.
@@ -113,9 +109,5 @@ fn fills(words: &[u32], block_m: u64, block_n: u64) -> bool {
 
 fn threads(words: &[u32], tile: Tile) -> Threads {
     let (m, n, splits) = matmul::extent(words);
-    Threads::Grid([
-        n.div_ceil(tile.get("BLOCK_N")) * tile.get("WORKGROUP"),
-        m.div_ceil(tile.get("BLOCK_M")),
-        splits,
-    ])
+    Threads::Grid([n.div_ceil(tile.get("BLOCK_N")) * tile.get("WORKGROUP"), m.div_ceil(tile.get("BLOCK_M")), splits])
 }

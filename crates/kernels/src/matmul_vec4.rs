@@ -36,10 +36,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: matmul::KERNEL.bindings,
     params: matmul::KERNEL.params,
     threads,
-    variants: &[
-        tile!("16x16, 4 lanes", 4, 16, 4),
-        tile!("16x8, 4 lanes", 4, 16, 2),
-    ],
+    variants: &[tile!("16x16, 4 lanes", 4, 16, 4), tile!("16x8, 4 lanes", 4, 16, 2)],
     alternatives: &[],
     tolerance: Tolerance::SUMMED,
     cost: matmul::cost,

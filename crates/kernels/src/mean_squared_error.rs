@@ -159,12 +159,7 @@ mod tests {
         scaled_rows(prediction, targets, examples, 1.0)
     }
 
-    fn scaled_rows(
-        prediction: &[f32; 4],
-        targets: &[f32; 4],
-        examples: u32,
-        loss_scale: f32,
-    ) -> ([f32; 4], [f32; 4]) {
+    fn scaled_rows(prediction: &[f32; 4], targets: &[f32; 4], examples: u32, loss_scale: f32) -> ([f32; 4], [f32; 4]) {
         let state = crate::contract::example_state(0, examples).to_words();
         let (mut d_prediction, mut row_metrics) = ([9.0; 4], [9.0; 4]);
         let p = Params { rows: 2, columns: 2, loss_scale };
