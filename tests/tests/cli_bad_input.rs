@@ -66,13 +66,15 @@ fn a_label_beyond_the_classes() {
 fn an_empty_class_folder() {
     let dir = workplace();
     empty_data(dir.path());
-    for class in 0..10 {
+    for class in 0..11 {
         fs::create_dir(dir.path().join(format!("data/c{class}"))).expect("a folder");
-        if class != 3 {
-            image::GrayImage::new(8, 8).save(dir.path().join(format!("data/c{class}/a.png"))).expect("a picture");
-        }
     }
-    fail_on_data(dir.path(), &["c3", "no images"]);
+    fail_on_data(dir.path(), &["data", "no images in the class folders"]);
+    for class in (0..11).filter(|class| ![3, 7].contains(class)) {
+        image::GrayImage::new(8, 8).save(dir.path().join(format!("data/c{class}/a.png"))).expect("a picture");
+    }
+    // Nine classes have images, eleven are named, the network has ten.
+    fail_on_data(dir.path(), &["9 class folders", "expected 10"]);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use std::process::Stdio;
 
 fn trained() -> tempfile::TempDir {
     let dir = workplace();
+    let drawings = config("[8, 8, 1]", LAYERS).replacen("[data]", "[data]\nprepare = \"mnist\"", 1);
+    fs::write(dir.path().join("small.toml"), drawings).expect("a file");
     let args = [
         "train",
         "--config",
@@ -92,6 +94,9 @@ fn predict_names_the_class_whatever_the_ground() {
         .filter_map(|score| score["probability"].as_f64())
         .sum();
     assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+    assert_eq!(found["prepare"].as_str(), Some("mnist"));
+    let plain = succeed(dir.path(), &args(&["dark.png", "--prepare", "plain"])).out;
+    assert!(plain.starts_with("note: prepared as asked, plain; the network was trained with mnist\n"), "{plain}");
     let never = json(dir.path(), &args(&["light.png", "--json", "--invert", "never", "--top", "2"]));
     assert_eq!(never["images"][0]["probabilities"].as_array().map(Vec::len), Some(2));
     let text = succeed(dir.path(), &args(&["light.png", "dark.png", "--top", "1"])).out;

@@ -39,7 +39,7 @@ fn assert_tensors(got: &[NamedTensor], golden: &HashMap<String, Tensor>, prefix:
 /// second step on the weights differ by what that did.
 fn ten_losses_are_near_pytorch(device: &Device, engine: Engine) {
     let golden = golden::tensors("mnist_cnn.safetensors").unwrap();
-    let mnist = data::load(&golden::root().join("assets/mnist"), None, Some(10)).unwrap();
+    let mnist = data::load(&golden::root().join("assets/mnist"), &Default::default()).unwrap();
     let mut trainer = Trainer::new(device.clone(), config(engine)).unwrap();
     for NamedTensor { name, .. } in trainer.parameters().unwrap() {
         trainer.set_parameter(&name, &golden[&format!("init/{name}")].values).unwrap();
@@ -62,7 +62,7 @@ fn ten_losses_in_16_bits_are_near_pytorch() {
 
 fn ten_steps_agree_with_pytorch(device: &Device, engine: Engine) {
     let golden = golden::tensors("mnist_cnn.safetensors").unwrap();
-    let mnist = data::load(&golden::root().join("assets/mnist"), None, Some(10)).unwrap();
+    let mnist = data::load(&golden::root().join("assets/mnist"), &Default::default()).unwrap();
     let train = mnist.train.head(320).unwrap();
     let mut trainer = Trainer::new(device.clone(), config(engine)).unwrap();
     for NamedTensor { name, .. } in trainer.parameters().unwrap() {

@@ -179,7 +179,7 @@ fn a_divergence_names_step_layer_kernel_and_value() {
 /// Must hold for the reference network on real images too.
 #[test]
 fn the_reference_network_with_an_absurd_learning_rate_is_stopped_with_a_cause() {
-    let mnist = tilegrad_model::data::load(&golden::root().join("assets/mnist"), None, Some(10)).unwrap();
+    let mnist = tilegrad_model::data::load(&golden::root().join("assets/mnist"), &Default::default()).unwrap();
     let train = mnist.train.head(512).unwrap();
     for device in devices() {
         let mut config = Config::load(&golden::root().join("assets/configs/mnist_cnn.toml")).unwrap();

@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let examples = args.next().map_or(Ok(usize::MAX), |text| text.parse())?;
     let epochs = args.next().map_or(Ok(10), |text| text.parse())?;
 
-    let mnist = data::load(&folder, None, Some(10))?;
+    let mnist = data::load(&folder, &data::LoadOptions::default())?;
     let train = mnist.train.head(examples)?;
 
     let network = Network::builder(train.shape())

@@ -13,8 +13,9 @@ use tilegrad_kernels::state::StepState;
 
 /// The one key of the metadata.
 const KEY: &str = "tilegrad";
-/// Rises when older readers could no longer understand the file.
-const FORMAT: u32 = 1;
+/// Rises when older readers could no longer understand the file. Format 1 did not say how images are prepared and
+/// split; see [`Config::parse_old`].
+const FORMAT: u32 = 2;
 
 /// Everything that a training needs to go on, and a prediction to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,10 +123,12 @@ impl Checkpoint {
         let header = metadata.metadata().as_ref().and_then(|entries| entries.get(KEY));
         let header = header.ok_or("has no tilegrad metadata; it is a checkpoint of another program")?;
         let header: Header = serde_json::from_str(header).map_err(|error| format!("has broken metadata: {error}"))?;
-        if header.format != FORMAT {
-            return Err(format!("has format {}, this program reads format {FORMAT}", header.format));
-        }
-        let config = Config::parse(&header.config, "its configuration").map_err(|error| error.to_string())?;
+        let parse = match header.format {
+            1 => Config::parse_old,
+            FORMAT => Config::parse,
+            other => return Err(format!("has format {other}, this program reads formats 1 to {FORMAT}")),
+        };
+        let config = parse(&header.config, "its configuration").map_err(|error| error.to_string())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?;
         let set = config.network.parameters();
         if header.classes.len() != config.network.outputs() as usize {

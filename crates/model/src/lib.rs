@@ -5,7 +5,7 @@
 //! use tilegrad_runtime::{Device, DeviceChoice, DeviceOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mnist = data::load("assets/mnist".as_ref(), None, Some(10))?;
+//! let mnist = data::load("assets/mnist".as_ref(), &data::LoadOptions::default())?;
 //! let network = Network::builder(mnist.train.shape())
 //!     .layer(conv2d(32, 3).relu())
 //!     .layer(max_pool(2))

@@ -1,5 +1,6 @@
 //! The command line: one binary, one file per command under [`commands`].
 
+mod classes;
 mod commands;
 mod curves;
 mod data;

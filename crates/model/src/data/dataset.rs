@@ -1,8 +1,11 @@
 //! A labelled set of images that satisfies its invariants.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
-use super::error::{DataError, Problem};
+use super::classes::{self, ClassRule};
+use super::error::{DataError, Problem, one_line};
 
 /// Shape of one image. Displayed as `28x28x1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +43,8 @@ impl fmt::Display for ImageShape {
     }
 }
 
-/// Labelled images of one shape: at least one, each with a label below the number of classes.
+/// Labelled images of one shape: at least one, each with a label below the number of classes, which have different
+/// names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     name: String,
@@ -57,7 +61,8 @@ impl Dataset {
     /// `images`: `[n, height, width, channels]`, 0 to 255; `labels`: `[n]`, indices into `classes`.
     ///
     /// # Errors
-    /// If there are no examples, a dimension is zero, the counts disagree, or a label has no class.
+    /// If there are no examples, a dimension is zero, the counts disagree, a label has no class, or two classes the same
+    /// name.
     pub fn new(
         name: impl Into<String>,
         shape: ImageShape,
@@ -66,7 +71,7 @@ impl Dataset {
         classes: Vec<String>,
     ) -> Result<Self, DataError> {
         let name = name.into();
-        match check(shape, &images, &labels, classes.len()) {
+        match check(shape, &images, &labels, &classes) {
             Ok(()) => Ok(Self { name, shape, images, labels, classes }),
             Err(problem) => Err(problem.at_name(&name)),
         }
@@ -131,9 +136,36 @@ impl Dataset {
         let images = self.images[..n * self.image_len()].to_vec();
         Self::new(self.name.clone(), self.shape, images, self.labels[..n].to_vec(), self.classes.clone())
     }
+
+    /// Every example's class as an index into `model`, the classes of a model. A class without examples need not be
+    /// among them, and the model may have others.
+    ///
+    /// # Errors
+    /// If a class is not found by `rule`; lists what is missing and what is new.
+    pub fn labels_among(&self, model: &[String], rule: &ClassRule) -> Result<Cow<'_, [u32]>, DataError> {
+        if self.classes == model && *rule == ClassRule::default() {
+            return Ok(Cow::Borrowed(&self.labels));
+        }
+        let mut used = vec![false; self.classes.len()];
+        self.labels.iter().for_each(|&label| used[label as usize] = true);
+        let places =
+            classes::places(model, &self.classes, &used, rule).map_err(|problem| problem.at_name(&self.name))?;
+        // Every class that is used has a place.
+        Ok(self.labels.iter().filter_map(|&label| places[label as usize]).collect())
+    }
+
+    /// The same examples with the classes of a model, found by `rule`.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::labels_among`].
+    pub fn with_classes(mut self, model: &[String], rule: &ClassRule) -> Result<Self, DataError> {
+        self.labels = self.labels_among(model, rule)?.into_owned();
+        self.classes = model.to_vec();
+        Ok(self)
+    }
 }
 
-fn check(shape: ImageShape, images: &[u8], labels: &[u32], classes: usize) -> Result<(), Problem> {
+fn check(shape: ImageShape, images: &[u8], labels: &[u32], classes: &[String]) -> Result<(), Problem> {
     if shape.is_empty() {
         return Err(Problem::ZeroShape { shape });
     }
@@ -143,7 +175,11 @@ fn check(shape: ImageShape, images: &[u8], labels: &[u32], classes: usize) -> Re
     if shape.bytes_of(labels.len()) != images.len() as u128 {
         return Err(Problem::ImageBytes { found: images.len(), count: labels.len(), shape });
     }
-    check_labels(labels, classes)
+    let mut names = HashSet::new();
+    if let Some(twice) = classes.iter().find(|name| !names.insert(*name)) {
+        return Err(Problem::SameClass { class: one_line(twice) });
+    }
+    check_labels(labels, classes.len())
 }
 
 /// That every label is below `classes`.
@@ -198,6 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn labels_follow_the_names_of_a_model() {
+        let set = two(shape(1, 2, 1), 6, &[0, 1, 1]).unwrap();
+        let model = ["dog", "emu", "cat"].map(str::to_owned);
+        let matched = set.clone().with_classes(&model, &ClassRule::default()).unwrap();
+        assert_eq!((matched.labels(), matched.classes()), (&[2, 0, 0][..], &model[..]));
+        assert_eq!(matched.images(), set.images());
+        let placed = set.clone().with_classes(&model, &ClassRule::ByPosition).unwrap();
+        assert_eq!(placed.labels(), [0, 1, 1]);
+        let text = message(set.with_classes(&["cat".into(), "fox".into()], &ClassRule::default()));
+        assert!(text.starts_with("tiny: the classes are not the model's: new are dog, missing are fox;"), "{text}");
+        let only = two(shape(1, 2, 1), 4, &[1, 1]).unwrap();
+        assert_eq!(only.labels_among(&model[..1], &ClassRule::default()).unwrap()[..], [0, 0], "no cat is no error");
+    }
+
+    #[test]
     fn invariants_are_checked() {
         let text = |shape, images, labels: &[u32]| message(two(shape, images, labels));
         assert!(text(shape(1, 2, 1), 5, &[0, 1]).contains("5 bytes of images, expected 2 images of 1x2x1"));
@@ -209,5 +260,7 @@ mod tests {
                 .contains("label 2 at index 1, expected less than the number of classes, 2")
         );
         assert!(text(shape(u32::MAX, u32::MAX, u32::MAX), 4, &[0]).contains("4 bytes of images"));
+        let twice = Dataset::new("d", shape(1, 1, 1), vec![0], vec![0], vec!["a".into(), "a".into()]);
+        assert_eq!(message(twice), "d: two classes are called a, expected a name for each");
     }
 }

@@ -1,14 +1,16 @@
 //! Image files as upright 8-bit luma or RGB pixels.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek};
 use std::path::Path;
 
 use image::imageops::{FilterType, resize};
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::ImageShape;
 use super::error::{At, DataError, Problem, cause_line};
 use super::listing::check_file;
+use super::{ImageShape, jpeg};
 
 /// Largest width and height that are decoded, in pixels.
 const MAX_SIDE: u32 = 16384;
@@ -21,8 +23,20 @@ const MAX_ALLOC: u64 = 512 << 20;
 /// and paper show them; the camera's orientation tag is followed; of an animation, the first frame is taken.
 pub(super) fn decode(path: &Path) -> Result<DynamicImage, DataError> {
     check_file(path)?;
-    let reader = ImageReader::open(path).at(path)?.with_guessed_format().at(path)?;
+    let mut reader = ImageReader::open(path).at(path)?.with_guessed_format().at(path)?;
+    if reader.format() == Some(ImageFormat::Jpeg) {
+        reader = whole_jpeg(reader.into_inner()).at(path)?;
+    }
     decode_limited(reader).map(flatten).at(path)
+}
+
+/// A reader of a JPEG file that was not cut short.
+fn whole_jpeg(mut file: BufReader<File>) -> Result<ImageReader<BufReader<File>>, Problem> {
+    if !jpeg::is_whole(&mut file)? {
+        return Err(Problem::Image { cause: "the file ends before its end marker: it was cut short".into() });
+    }
+    file.rewind()?;
+    Ok(ImageReader::with_format(file, ImageFormat::Jpeg))
 }
 
 /// `height`, `width` and `channels` of a decoded image.
@@ -49,7 +63,7 @@ pub(super) fn check_shape(shape: ImageShape) -> Result<(), Problem> {
     }
 }
 
-fn decode_limited<R: std::io::BufRead + std::io::Seek>(mut reader: ImageReader<R>) -> Result<DynamicImage, Problem> {
+fn decode_limited<R: BufRead + Seek>(mut reader: ImageReader<R>) -> Result<DynamicImage, Problem> {
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
     limits.max_alloc = Some(MAX_ALLOC);
@@ -155,19 +169,61 @@ mod tests {
     }
 
     #[test]
-    fn text_named_png_and_truncated_images_are_errors() {
+    fn text_named_png_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("note.png");
         fs::write(&path, "dear diary").unwrap();
         assert!(message(decode(&path)).contains("note.png: can't be decoded as an image: "));
-        for name in ["whole.png", "whole.jpg", "whole.bmp", "whole.gif"] {
-            let whole = dir.path().join(name);
-            colour(&whole, 9, 7, [200, 30, 40]);
-            let bytes = fs::read(&whole).unwrap();
-            for n in 0..bytes.len() {
-                fs::write(&whole, &bytes[..n]).unwrap();
-                let _ = decode(&whole);
+    }
+
+    /// Pixels that leave traces in every part of a file.
+    fn noise() -> RgbImage {
+        RgbImage::from_fn(37, 29, |x, y| {
+            let bits = tilegrad_kernels::hash::bits(1, x, y);
+            image::Rgb([(bits % 256) as u8, (x * 6) as u8, (bits >> 8) as u8 / 4 + (y * 3) as u8])
+        })
+    }
+
+    /// Whatever is cut off, the pixels are all there or the file is refused.
+    #[test]
+    fn a_file_of_any_format_that_was_cut_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        for ending in ["png", "jpg", "bmp", "gif", "webp", "tiff", "ppm"] {
+            let path = dir.path().join(format!("whole.{ending}"));
+            noise().save(&path).unwrap();
+            let (bytes, pixels) = (fs::read(&path).unwrap(), decode(&path).unwrap());
+            let mut harmless = 0;
+            for end in 0..bytes.len() {
+                fs::write(&path, &bytes[..end]).unwrap();
+                match decode(&path) {
+                    Err(error) => assert!(error.to_string().contains("can't be decoded as an image"), "{error}"),
+                    Ok(found) => {
+                        assert!(
+                            found == pixels,
+                            "{ending}: other pixels when cut after {end} of {} bytes",
+                            bytes.len()
+                        );
+                        harmless += 1;
+                    }
+                }
             }
+            // What follows the pixels: checksums, trailers, padding.
+            assert!(harmless <= 16, "{ending}: {harmless} cuts were not noticed");
+        }
+    }
+
+    /// Three scans of one JPEG, as progressive files have them: what is behind the first refines it.
+    #[test]
+    fn a_progressive_jpeg_that_was_cut_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("progressive.jpg");
+        let bytes = include_bytes!("testing/progressive.jpg");
+        fs::write(&path, bytes).unwrap();
+        let whole = decode(&path).unwrap();
+        assert_eq!((whole.width(), whole.height()), (32, 24));
+        for end in 0..bytes.len() {
+            fs::write(&path, &bytes[..end]).unwrap();
+            assert!(message(decode(&path)).contains("can't be decoded as an image"), "cut after {end} bytes");
         }
     }
 

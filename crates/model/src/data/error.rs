@@ -34,7 +34,7 @@ pub enum Problem {
     /// The folder has neither form.
     #[error(
         "no data set found: looked for train-images-idx3-ubyte and train-labels-idx1-ubyte (plain or .gz), \
-         or one sub-folder of images per class (CLASS/*, or train/CLASS/* and test/CLASS/*); found {found}"
+         or one sub-folder of images per class (CLASS/*, or train/CLASS/*, val/CLASS/* and test/CLASS/*); found {found}"
     )]
     Unrecognised { found: String },
     /// One file of an IDX set is missing.
@@ -92,36 +92,67 @@ pub enum Problem {
     /// A folder where class folders are expected.
     #[error("no class folders, expected one sub-folder of images per class")]
     NoClasses,
-    /// A class folder without images.
-    #[error("class folder holds no images; remove it or add some")]
-    EmptyClass,
+    /// Class folders without any image.
+    #[error("no images in the class folders{}", deeper_hint(.deeper))]
+    NoImages { deeper: String },
+    /// Images that can't be read.
+    #[error(
+        "{bad} of {of} images can't be read: {shown}; mend or remove {}, or leave such files out with --skip-bad",
+        if *.bad == 1 { "it" } else { "them" }
+    )]
+    BadImages { bad: usize, of: usize, shown: String },
     /// The folder above the one meant.
     #[error("IDX files in a sub-folder; name this folder to load them")]
     IdxInside,
-    /// A folder inside a class folder.
-    #[error("folder inside a class folder, expected only images; move it away")]
-    NestedFolder,
     /// A class name that isn't text.
     #[error("folder name is no valid UTF-8, expected the name of a class; rename it")]
     ClassName,
     /// Another number of classes than asked for.
-    #[error("{found} class folders, expected {expected}; set the network's number of classes to {found}")]
+    #[error("{found} class folders, expected {expected}; give the network's last layer {found} units")]
     ClassCount { found: usize, expected: usize },
-    /// Train and test disagree about the classes.
-    #[error("class `{class}` is only in {only_in}/, expected the same class folders in train/ and test/")]
-    ClassMismatch { class: String, only_in: &'static str },
+    /// Two classes of the same name.
+    #[error("two classes are called {class}, expected a name for each")]
+    SameClass { class: String },
+    /// Classes that the model doesn't know.
+    #[error(
+        "the classes are not the model's: new are {new}, missing are {missing}; rename them with --classes {rename}, \
+         or match them by position with --ignore-class-names"
+    )]
+    ClassNames { new: String, missing: String, rename: String },
+    /// A renaming of or to a class that isn't there.
+    #[error("--classes {rename}: the {whose} has no class {class}; its classes are {names}")]
+    Rename { rename: String, class: String, whose: &'static str, names: String },
+    /// More classes than the model's, matched by position.
+    #[error("{found} classes, the model has {model}; classes without a place in the model can't be judged by it")]
+    ClassesBeyond { found: usize, model: usize },
+    /// Classes to validate or test on that are not trained on.
+    #[error("classes that are not trained on: {extra}; name the folders as those to train on, or move them away")]
+    ExtraClasses { extra: String },
     /// `test/CLASS/*` without `train/CLASS/*`.
-    #[error("no such folder, expected train/CLASS/* beside test/CLASS/*")]
+    #[error(
+        "no train/ beside the other parts, expected train/CLASS/*; name the folder of the part itself to take that"
+    )]
     NoTrain,
-    /// A third folder beside train and test.
-    #[error("unexpected folder beside train/ and test/; move it away (validation examples are taken from train/)")]
-    ExtraFolder,
+    /// Two folders of the same part.
+    #[error("means the same as {other}/ beside it, expected one of them; move the other away")]
+    TwoFolders { other: String },
+    /// A folder to validate on that is divided itself.
+    #[error("holds parts to train and to test on, expected one set to validate on; name the folder of that part")]
+    Divided,
+    /// MNIST's preparation of colour.
+    #[error("{channels} channels, expected 1: prepare = \"mnist\" makes grey images; set prepare = \"plain\"")]
+    InkChannels { channels: u32 },
 }
 
 impl Problem {
     /// The error that this problem is at `place`.
     pub(super) fn at_name(self, place: &str) -> DataError {
         DataError { place: one_line(place), problem: self }
+    }
+
+    /// Whether an image file is to blame, so that the others could do without it.
+    pub(super) fn is_bad_image(&self) -> bool {
+        matches!(self, Self::Image { .. } | Self::Io { .. } | Self::NotFile)
     }
 }
 
@@ -162,6 +193,22 @@ pub(super) fn one_line(text: &str) -> String {
     line
 }
 
+/// The texts in one line, cut after the first few.
+pub(super) fn list<T: AsRef<str>>(texts: &[T], separator: &str, most: usize) -> String {
+    let shown: Vec<String> = texts.iter().take(most).map(|text| one_line(text.as_ref())).collect();
+    let shown = shown.join(separator);
+    match texts.len() {
+        0 => "none".to_owned(),
+        n if n > most => format!("{shown}{separator}... ({n} in all)"),
+        _ => shown,
+    }
+}
+
+/// Names in one line, cut after the first ten.
+pub(super) fn name_list<T: AsRef<str>>(names: &[T]) -> String {
+    list(names, ", ", 10)
+}
+
 /// An error's message as part of another: in one line, without a full stop.
 pub(super) fn cause_line(cause: &impl Error) -> String {
     one_line(cause.to_string().trim_end_matches(['.', '\n']))
@@ -173,6 +220,13 @@ fn magic_hint(found: u32) -> &'static str {
         0x0803 | 0x0804 => "; is this the images file?",
         _ if found >> 16 == 0x1f8b => "; this is gzip data: add .gz to the file's name",
         _ => "",
+    }
+}
+
+fn deeper_hint(deeper: &str) -> String {
+    match deeper {
+        "none" => "; put each class's images into its folder".to_owned(),
+        folders => format!(", but folders in them: {folders}; name the folder whose sub-folders hold the images"),
     }
 }
 

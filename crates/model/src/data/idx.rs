@@ -13,7 +13,7 @@ use flate2::read::MultiGzDecoder;
 use super::dataset::check_labels;
 use super::error::{At, DataError, Problem};
 use super::listing::check_file;
-use super::{Dataset, ImageShape, MAX_BYTES, Splits, split_name};
+use super::{Dataset, ImageShape, LoadOptions, MAX_BYTES, Splits, split_name};
 
 /// The four files, without `.gz`: images and labels, to train and to test.
 const TRAIN: [&str; 2] = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"];
@@ -27,18 +27,20 @@ pub(super) fn is_idx_name(name: &OsStr) -> bool {
 }
 
 /// Loads the IDX set in `dir`; see [`super::load`].
-pub(super) fn load(dir: &Path, want: Option<ImageShape>, classes: Option<usize>) -> Result<Splits, DataError> {
-    let train = read_pair(dir, TRAIN, want)?;
+pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Splits, DataError> {
+    let train = read_pair(dir, TRAIN, options.shape)?;
     let test = match TEST.iter().any(|name| find(dir, name).is_ok()) {
         true => Some(read_pair(dir, TEST, Some(train.shape))?),
         false => None,
     };
     // One class list for both splits, though a label may occur in only one of them.
-    let classes = classes.unwrap_or_else(|| test.iter().chain([&train]).map(Pair::classes).max().unwrap_or(0));
+    let classes = options.classes.unwrap_or_else(|| test.iter().chain([&train]).map(Pair::classes).max().unwrap_or(0));
     let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
     Ok(Splits {
         train: train.into_dataset(split_name(dir, "train"), names.clone())?,
+        validation: None,
         test: test.map(|test| test.into_dataset(split_name(dir, "test"), names)).transpose()?,
+        notes: Vec::new(),
     })
 }
 

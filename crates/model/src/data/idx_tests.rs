@@ -21,7 +21,7 @@ fn write(dir: &tempfile::TempDir, name: &str, bytes: &[u8]) {
 fn message_with(name: &str, bytes: &[u8]) -> String {
     let dir = folder();
     write(&dir, name, bytes);
-    let text = message(load(dir.path(), None, None));
+    let text = message(load(dir.path(), &LoadOptions::default()));
     assert!(text.starts_with(&format!("{}: ", dir.path().join(name).display())), "{text}");
     text
 }
@@ -31,7 +31,7 @@ fn message_with_gz(bytes: &[u8]) -> String {
     let dir = folder();
     fs::remove_file(dir.path().join(TRAIN[0])).unwrap();
     write(&dir, &format!("{}.gz", TRAIN[0]), bytes);
-    message(load(dir.path(), None, None))
+    message(load(dir.path(), &LoadOptions::default()))
 }
 
 #[track_caller]
@@ -42,13 +42,20 @@ fn assert_ends(text: &str, end: &str) {
 #[test]
 fn train_pair_alone_loads_plain_and_gzipped() {
     let dir = folder();
-    let splits = load(dir.path(), None, None).unwrap();
+    let splits = load(dir.path(), &LoadOptions::default()).unwrap();
     assert!(splits.test.is_none());
     assert_eq!((splits.train.shape(), splits.train.len()), (shape(2, 2, 1), 3));
     assert_eq!((splits.train.image(1), splits.train.labels()), (&[4, 5, 6, 7][..], &[0, 2, 1][..]));
     assert_eq!(splits.train.classes(), ["0", "1", "2"]);
     assert!(splits.train.name().ends_with("/train"));
-    assert_eq!(load(dir.path(), Some(shape(2, 2, 1)), Some(10)).unwrap().train.classes().len(), 10);
+    assert_eq!(
+        load(dir.path(), &LoadOptions { shape: Some(shape(2, 2, 1)), classes: Some(10), ..LoadOptions::default() })
+            .unwrap()
+            .train
+            .classes()
+            .len(),
+        10
+    );
 }
 
 #[test]
@@ -56,7 +63,7 @@ fn test_pair_widens_the_class_list_of_both() {
     let dir = folder();
     write(&dir, TEST[0], &idx(&[1, 2, 2], &[9; 4]));
     write(&dir, TEST[1], &idx(&[1], &[6]));
-    let splits = load(dir.path(), None, None).unwrap();
+    let splits = load(dir.path(), &LoadOptions::default()).unwrap();
     let test = splits.test.unwrap();
     assert_eq!((splits.train.classes().len(), test.classes().len()), (7, 7));
     assert_eq!((test.labels(), test.image(0)), (&[6][..], &[9; 4][..]));
@@ -66,7 +73,7 @@ fn test_pair_widens_the_class_list_of_both() {
 fn rank_4_has_channels_last() {
     let dir = folder();
     write(&dir, TRAIN[0], &idx(&[3, 1, 2, 3], &[7; 18]));
-    assert_eq!(load(dir.path(), None, None).unwrap().train.shape(), shape(1, 2, 3));
+    assert_eq!(load(dir.path(), &LoadOptions::default()).unwrap().train.shape(), shape(1, 2, 3));
 }
 
 #[test]
@@ -75,7 +82,7 @@ fn concatenated_gzip_members_are_one_file() {
     let dir = folder();
     fs::remove_file(dir.path().join(TRAIN[0])).unwrap();
     write(&dir, &format!("{}.gz", TRAIN[0]), &[gzip(&bytes[..9]), gzip(&bytes[9..])].concat());
-    assert_eq!(load(dir.path(), None, None).unwrap().train.images(), [1, 2, 3]);
+    assert_eq!(load(dir.path(), &LoadOptions::default()).unwrap().train.images(), [1, 2, 3]);
 }
 
 #[test]
@@ -141,11 +148,14 @@ fn labels_must_fit_images_and_classes() {
     assert_ends(&count, "4 labels for 3 images, expected one label per image; do the files belong together?");
     let dir = folder();
     assert_ends(
-        &message(load(dir.path(), None, Some(2))),
+        &message(load(dir.path(), &LoadOptions { shape: None, classes: Some(2), ..LoadOptions::default() })),
         "train-labels-idx1-ubyte.gz: label 2 at index 1, expected less than the number of classes, 2",
     );
     assert_ends(
-        &message(load(dir.path(), Some(shape(3, 2, 1)), None)),
+        &message(load(
+            dir.path(),
+            &LoadOptions { shape: Some(shape(3, 2, 1)), classes: None, ..LoadOptions::default() },
+        )),
         "train-images-idx3-ubyte: images are 2x2x1, expected 3x2x1; set the network's input to 2x2x1",
     );
 }
@@ -154,15 +164,15 @@ fn labels_must_fit_images_and_classes() {
 fn half_a_pair_is_an_error() {
     let dir = folder();
     write(&dir, TEST[1], &idx(&[1], &[0]));
-    let text = message(load(dir.path(), None, None));
+    let text = message(load(dir.path(), &LoadOptions::default()));
     assert_ends(
         &text,
         "t10k-images-idx3-ubyte: no such file, and none with .gz; expected it beside the other IDX files",
     );
     fs::remove_file(dir.path().join(TRAIN[0])).unwrap();
-    assert!(message(load(dir.path(), None, None)).contains("train-images-idx3-ubyte: no such file"));
+    assert!(message(load(dir.path(), &LoadOptions::default())).contains("train-images-idx3-ubyte: no such file"));
     fs::create_dir(dir.path().join(TRAIN[0])).unwrap();
-    assert_ends(&message(load(dir.path(), None, None)), "expected a file, found something else");
+    assert_ends(&message(load(dir.path(), &LoadOptions::default())), "expected a file, found something else");
 }
 
 #[test]
@@ -170,7 +180,7 @@ fn test_images_have_the_training_images_shape() {
     let dir = folder();
     write(&dir, TEST[0], &idx(&[1, 1, 2], &[9; 2]));
     write(&dir, TEST[1], &idx(&[1], &[0]));
-    assert!(message(load(dir.path(), None, None)).contains("images are 1x2x1, expected 2x2x1"));
+    assert!(message(load(dir.path(), &LoadOptions::default())).contains("images are 1x2x1, expected 2x2x1"));
 }
 
 #[test]

@@ -4,114 +4,181 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::decode::{check_shape, decode, shape_of, to_shape};
-use super::error::{At, DataError, Problem, one_line};
-use super::idx::is_idx_name;
-use super::listing::{Entry, entries};
-use super::{Dataset, ImageShape, MAX_BYTES, Splits, split_name};
+use super::class_folder::{ClassFolder, Skipped};
+use super::classes::natural_order;
+use super::decode::{decode, shape_of};
+use super::error::{At, DataError, Problem, name_list, one_line};
+use super::layout::Layout;
+use super::listing::entries;
+use super::{Dataset, ImageShape, Invert, LoadOptions, MAX_BYTES, Preparation, Splits, split_name};
 
 /// Loads the image folder `dir`; see [`super::load`].
-pub(super) fn load(dir: &Path, want: Option<ImageShape>, classes: Option<usize>) -> Result<Splits, DataError> {
-    let (train_dir, test_dir) = split_dirs(dir)?;
-    let train = Listing::of(train_dir)?;
-    let test = test_dir.map(Listing::of).transpose()?;
-    if let Some(expected) = classes.filter(|&classes| classes != train.classes.len()) {
-        return Err(Problem::ClassCount { found: train.classes.len(), expected }.at(&train.dir));
-    }
-    if let Some(test) = &test {
-        check_same_classes(&train, test).at(dir)?;
-    }
-    let target = Target::of(want, &train)?;
-    Ok(Splits {
-        train: train.read(split_name(dir, "train"), &target)?,
-        test: test.map(|test| test.read(split_name(dir, "test"), &target)).transpose()?,
-    })
+pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Splits, DataError> {
+    let Layout { train, validation, test, mut notes } = Layout::of(dir)?;
+    let train = Listing::of(train)?;
+    let [validation, test] = [validation, test].map(|part| part.map(Listing::of).transpose());
+    let (validation, test) = (validation?, test?);
+    let others: Vec<&Listing> = validation.iter().chain(&test).collect();
+    let classes = train.classes(options.classes, &others, &mut notes)?;
+    let target = Target::of(options, &train, &classes)?;
+    let mut read = |listing: &Listing, part: &str| {
+        notes.extend(listing.skipped.notes(&split_name(dir, part)));
+        listing.read(split_name(dir, part), &classes, &target, &mut notes)
+    };
+    let train = read(&train, "train")?;
+    let validation = validation.map(|listing| read(&listing, "validation")).transpose()?;
+    let test = test.map(|listing| read(&listing, "test")).transpose()?;
+    Ok(Splits { train, validation, test, notes })
 }
 
-/// The folders that hold the class folders, to train and to test.
-fn split_dirs(dir: &Path) -> Result<(PathBuf, Option<PathBuf>), DataError> {
-    let folders: Vec<Entry> = entries(dir)?.into_iter().filter(|entry| entry.is_dir).collect();
-    let mut is_split = false;
-    for entry in folders.iter().filter(|entry| is_split_name(entry)) {
-        // A folder `train` that holds images is a class, say of vehicles.
-        is_split |= entries(&entry.path)?.iter().any(|inner| inner.is_dir);
-    }
-    if !is_split {
-        return Ok((dir.to_owned(), None));
-    }
-    if let Some(extra) = folders.iter().find(|entry| !is_split_name(entry)) {
-        return Err(Problem::ExtraFolder.at(&extra.path));
-    }
-    let path_of = |name: &str| folders.iter().find(|entry| entry.name == name).map(|entry| entry.path.clone());
-    let train = path_of("train").ok_or_else(|| Problem::NoTrain.at(&dir.join("train")))?;
-    Ok((train, path_of("test")))
-}
-
-fn is_split_name(entry: &Entry) -> bool {
-    entry.name == "train" || entry.name == "test"
-}
-
-/// The classes of one split, and their files.
+/// The class folders of one part.
 struct Listing {
     dir: PathBuf,
-    classes: Vec<String>,
-    /// The first file of the first class, which decides the shape if nobody else does.
-    first: PathBuf,
-    /// The files in the order of the data set, with their class indices; at least one.
-    files: Vec<(PathBuf, u32)>,
+    /// In byte order of their names.
+    folders: Vec<ClassFolder>,
+    skipped: Skipped,
 }
 
 impl Listing {
     fn of(dir: PathBuf) -> Result<Self, DataError> {
-        let (mut classes, mut files) = (Vec::new(), Vec::new());
-        for (class, folder) in (0..).zip(entries(&dir)?.into_iter().filter(|entry| entry.is_dir)) {
-            for (index, path) in (0..).zip(images(&folder.path)?) {
-                files.push((order(class, index), path, class));
-            }
-            classes.push(folder.name.into_string().map_err(|_| Problem::ClassName.at(&folder.path))?);
-        }
-        let Some(first) = files.first().map(|(_, path, _): &(_, PathBuf, _)| path.clone()) else {
+        let mut skipped = Skipped::default();
+        let folders = entries(&dir)?.into_iter().filter(|entry| entry.is_dir);
+        let folders = folders.map(|folder| ClassFolder::of(folder, &mut skipped)).collect::<Result<Vec<_>, _>>()?;
+        if folders.is_empty() {
             return Err(Problem::NoClasses.at(&dir));
-        };
+        }
+        if folders.iter().all(|folder| folder.images.is_empty()) {
+            return Err(Problem::NoImages { deeper: name_list(skipped.folders()) }.at(&dir));
+        }
+        Ok(Self { dir, folders, skipped })
+    }
+
+    /// Names of the folders for which `which` holds.
+    fn names(&self, which: impl Fn(&ClassFolder) -> bool) -> Vec<String> {
+        self.folders.iter().filter(|folder| which(folder)).map(|folder| folder.name.clone()).collect()
+    }
+
+    /// The classes of the data, as people order them: those with images. An empty folder is one if another part has
+    /// images of it, or if so many classes were `wanted`.
+    fn classes(
+        &self,
+        wanted: Option<usize>,
+        others: &[&Self],
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<String>, DataError> {
+        let elsewhere: Vec<String> =
+            others.iter().flat_map(|part| part.names(|folder| !folder.images.is_empty())).collect();
+        let all = self.names(|_| true);
+        if let Some(extra) = others.iter().find_map(|part| part.extra_classes(&all)) {
+            return Err(extra);
+        }
+        let mut classes = self.names(|folder| !folder.images.is_empty() || elsewhere.contains(&folder.name));
+        if wanted == Some(all.len()) {
+            classes = all;
+        }
+        if let Some(expected) = wanted.filter(|&wanted| wanted != classes.len()) {
+            return Err(Problem::ClassCount { found: classes.len(), expected }.at(&self.dir));
+        }
+        let empty = self.names(|folder| folder.images.is_empty() && !classes.contains(&folder.name));
+        if !empty.is_empty() {
+            notes.push(format!("left out class folders without images: {}", name_list(&empty)));
+        }
+        classes.sort_by(|a, b| natural_order(a, b));
+        Ok(classes)
+    }
+
+    /// The error that this part has images of classes which are not among `known`.
+    fn extra_classes(&self, known: &[String]) -> Option<DataError> {
+        let extra = self.names(|folder| !folder.images.is_empty() && !known.contains(&folder.name));
+        (!extra.is_empty()).then(|| Problem::ExtraClasses { extra: name_list(&extra) }.at(&self.dir))
+    }
+
+    /// The files in the order of the data set, with their class indices.
+    fn files(&self, classes: &[String]) -> Vec<(&Path, u32)> {
+        let mut files = Vec::new();
+        // Folders without images change no order.
+        for (number, folder) in (0..).zip(self.folders.iter().filter(|folder| !folder.images.is_empty())) {
+            // Every folder with images has a class.
+            let class = classes.iter().position(|class| *class == folder.name).unwrap_or(0) as u32;
+            files.extend((0..).zip(&folder.images).map(|(index, path)| (order(number, index), path.as_path(), class)));
+        }
         files.sort_by_key(|&(order, ..)| order);
-        let files = files.into_iter().map(|(_, path, class)| (path, class)).collect();
-        Ok(Self { dir, classes, first, files })
+        files.into_iter().map(|(_, path, class)| (path, class)).collect()
     }
 
     /// Decodes all files, in parallel.
-    fn read(self, name: String, target: &Target) -> Result<Dataset, DataError> {
-        let bytes = target.shape.bytes_of(self.files.len());
+    fn read(
+        &self,
+        name: String,
+        classes: &[String],
+        target: &Target,
+        notes: &mut Vec<String>,
+    ) -> Result<Dataset, DataError> {
+        let files = self.files(classes);
+        let bytes = target.shape.bytes_of(files.len());
         let (Ok(total), Some(len), true) = (usize::try_from(bytes), target.shape.len(), bytes <= MAX_BYTES) else {
             return Err(Problem::TooLarge { bytes, limit: MAX_BYTES }.at(&self.dir));
         };
         let mut images = vec![0; total];
-        let parts = images.par_chunks_exact_mut(len).zip(&self.files);
-        // The first failure in the data set's order, whichever thread was first: the same message on every run.
-        match parts.find_map_first(|(image, (path, _))| target.read(path, image).err()) {
-            Some(error) => Err(error),
-            None => {
-                let labels = self.files.iter().map(|&(_, class)| class).collect();
-                Dataset::new(name, target.shape, images, labels, self.classes)
-            }
+        let parts = images.par_chunks_exact_mut(len).zip(&files).enumerate();
+        // In the data set's order, whichever thread was first: the same message on every run.
+        let failed = parts.filter_map(|(at, (image, (path, _)))| Some((at, target.read(path, image).err()?)));
+        let failed: Vec<(usize, DataError)> = failed.collect();
+        let bad: Vec<usize> = failed.iter().map(|&(at, _)| at).collect();
+        if let Some(note) = self.judge(failed, files.len(), target)? {
+            notes.push(note);
+            keep_good(&mut images, len, &bad);
         }
+        let good = (0..files.len()).filter(|at| bad.binary_search(at).is_err());
+        let labels = good.map(|at| files[at].1).collect();
+        Dataset::new(name, target.shape, images, labels, classes.to_vec())
+    }
+
+    /// What to say of images that could not be read: an error, or a note if they are to be skipped.
+    fn judge(&self, failed: Vec<(usize, DataError)>, of: usize, target: &Target) -> Result<Option<String>, DataError> {
+        let (bad, mut others): (Vec<_>, Vec<_>) =
+            failed.into_iter().map(|(_, error)| error).partition(|error| error.problem.is_bad_image());
+        if !others.is_empty() {
+            return Err(others.swap_remove(0));
+        }
+        if bad.is_empty() {
+            return Ok(None);
+        }
+        let mut shown: Vec<String> = bad.iter().map(|error| self.shown(error)).collect();
+        shown.sort_by(|a, b| natural_order(a, b));
+        let problem = Problem::BadImages { bad: bad.len(), of, shown: super::error::list(&shown, "; ", 3) };
+        if !target.skip_bad {
+            return Err(problem.at(&self.dir));
+        }
+        let names: Vec<&str> =
+            shown.iter().map(|line| line.split_once(": ").map_or(line.as_str(), |(file, _)| file)).collect();
+        Ok(Some(format!("left out {} of {of} images that can't be read: {}", bad.len(), name_list(&names))))
+    }
+
+    /// `class/file: cause`.
+    fn shown(&self, error: &DataError) -> String {
+        let dir = one_line(&self.dir.to_string_lossy());
+        let file = error.place.strip_prefix(&dir).unwrap_or(&error.place);
+        let cause = match &error.problem {
+            Problem::Image { cause } => format!("can't be decoded as an image: {cause}"),
+            other => other.to_string(),
+        };
+        format!("{}: {cause}", file.trim_start_matches(['/', '\\']))
     }
 }
 
-/// The images in a class folder, sorted by name.
-fn images(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let found = entries(folder)?;
-    if found.iter().any(|entry| is_idx_name(&entry.name)) {
-        return Err(Problem::IdxInside.at(folder));
+/// Moves the images that are not `bad` (ascending) to the front, and drops the rest.
+fn keep_good(images: &mut Vec<u8>, len: usize, bad: &[usize]) {
+    let mut kept = 0;
+    for at in (0..images.len() / len).filter(|at| bad.binary_search(at).is_err()) {
+        images.copy_within(at * len..(at + 1) * len, kept * len);
+        kept += 1;
     }
-    match found.iter().find(|entry| entry.is_dir) {
-        Some(nested) => Err(Problem::NestedFolder.at(&nested.path)),
-        None if found.is_empty() => Err(Problem::EmptyClass.at(folder)),
-        None => Ok(found.into_iter().map(|entry| entry.path).collect()),
-    }
+    images.truncate(kept * len);
 }
 
-/// Sort key of an example. A validation split takes the last part of a set, so examples must not come sorted by class;
-/// a hash of the indices shuffles them in the same way on every machine.
+/// Sort key of an example. Examples must not come sorted by class; a hash of the indices shuffles them in the same way on
+/// every machine.
 ///
 /// Source: the output function of SplitMix64 (variant 13 of D. Stafford's "Better Bit Mixing"). It is a bijection, so
 /// no two examples tie.
@@ -122,28 +189,37 @@ fn order(class: u32, index: u32) -> u64 {
     bits ^ bits >> 31
 }
 
-fn check_same_classes(train: &Listing, test: &Listing) -> Result<(), Problem> {
-    let missing = |from: &Listing, other: &Listing, only_in| {
-        let class = from.classes.iter().find(|class| !other.classes.contains(class))?;
-        Some(Problem::ClassMismatch { class: one_line(class), only_in })
-    };
-    missing(train, test, "train").or_else(|| missing(test, train, "test")).map_or(Ok(()), Err)
-}
-
 /// What every image becomes.
 struct Target {
     shape: ImageShape,
+    preparation: Preparation,
+    skip_bad: bool,
     /// The image that decided the size; `None` if the caller did, and others are resized.
     first: Option<PathBuf>,
 }
 
 impl Target {
-    fn of(want: Option<ImageShape>, train: &Listing) -> Result<Self, DataError> {
-        if let Some(shape) = want {
-            check_shape(shape).at(&train.dir)?;
-            return Ok(Self { shape, first: None });
+    /// The wanted shape, or that of the first image of the first class that can be read.
+    fn of(options: &LoadOptions, train: &Listing, classes: &[String]) -> Result<Self, DataError> {
+        let (preparation, skip_bad) = (options.prepare, options.skip_bad);
+        if let Some(shape) = options.shape {
+            preparation.check(shape).at(&train.dir)?;
+            return Ok(Self { shape, preparation, skip_bad, first: None });
         }
-        Ok(Self { shape: shape_of(&decode(&train.first)?), first: Some(train.first.clone()) })
+        let folder = |class: &String| train.folders.iter().find(|folder| folder.name == *class);
+        let mut problem = Problem::NoClasses.at(&train.dir);
+        for first in classes.iter().filter_map(folder).flat_map(|folder| &folder.images) {
+            match decode(first) {
+                Ok(image) => {
+                    let shape = shape_of(&image);
+                    preparation.check(shape).at(first)?;
+                    return Ok(Self { shape, preparation, skip_bad, first: Some(first.clone()) });
+                }
+                Err(error) if skip_bad => problem = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(problem)
     }
 
     /// Decodes `path` into the bytes of one example.
@@ -156,7 +232,7 @@ impl Target {
                 Err(Problem::ImageSize { found, expected, first }.at(path))
             }
             _ => {
-                image.copy_from_slice(&to_shape(decoded, self.shape));
+                image.copy_from_slice(&self.preparation.apply(decoded, self.shape, Invert::Auto).bytes);
                 Ok(())
             }
         }
@@ -164,136 +240,5 @@ impl Target {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::load;
-    use super::super::testing::{colour, grey, message, shape};
-    use super::*;
-    use std::fs;
-
-    /// Class folders `cat` (grey 10) and `dog` (grey 200) with `n` images of 4x3 pixels each.
-    fn pets(dir: &Path, n: u32) {
-        for i in 0..n {
-            grey(&dir.join(format!("cat/{i}.png")), 4, 3, 10);
-            grey(&dir.join(format!("dog/{i}.bmp")), 4, 3, 200);
-        }
-    }
-
-    #[test]
-    fn labels_follow_their_images_in_a_shuffled_fixed_order() {
-        let dir = tempfile::tempdir().unwrap();
-        pets(dir.path(), 8);
-        fs::write(dir.path().join("README"), "loose").unwrap();
-        fs::write(dir.path().join("cat/.DS_Store"), "hidden").unwrap();
-        let train = load(dir.path(), None, Some(2)).unwrap().train;
-        assert_eq!((train.shape(), train.classes()), (shape(3, 4, 1), &["cat".to_owned(), "dog".to_owned()][..]));
-        assert!((0..16).all(|i| train.image(i) == [[10, 200][train.labels()[i] as usize]; 12]));
-        // Pinned: another order would change every validation split.
-        assert_eq!(train.labels(), [1, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 1, 0]);
-        // SplitMix64's first output from seed 0, as published.
-        assert_eq!(order(0, 0), 0xe220_a839_7b1d_cdaf);
-        assert_eq!(load(dir.path(), None, None).unwrap().train, train);
-    }
-
-    #[test]
-    fn images_are_resized_and_turned_to_the_wanted_shape() {
-        let dir = tempfile::tempdir().unwrap();
-        pets(dir.path(), 1);
-        colour(&dir.path().join("dog/big.jpg"), 40, 30, [200, 200, 200]);
-        let train = load(dir.path(), Some(shape(2, 2, 3)), None).unwrap().train;
-        assert!((0..3).all(|i| train.image(i).iter().all(|&b| b.abs_diff([10, 200][train.labels()[i] as usize]) <= 1)));
-        assert_eq!(train.shape(), shape(2, 2, 3));
-        assert!(
-            message(load(dir.path(), Some(shape(2, 2, 4)), None)).contains("4 channels, expected 1 (luma) or 3 (RGB)")
-        );
-        assert!(message(load(dir.path(), Some(shape(0, 2, 1)), None)).contains("0x2x1 holds no pixels"));
-        let huge = message(load(dir.path(), Some(shape(u32::MAX, u32::MAX, 3)), None));
-        assert!(huge.contains("the limit is 4294967296"), "{huge}");
-    }
-
-    #[test]
-    fn first_image_decides_colour_and_another_size_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        colour(&dir.path().join("only/a.png"), 4, 3, [1, 2, 3]);
-        assert_eq!(load(dir.path(), None, None).unwrap().train.shape(), shape(3, 4, 3));
-        colour(&dir.path().join("only/b.png"), 5, 3, [1, 2, 3]);
-        let text = message(load(dir.path(), None, None));
-        assert!(text.contains("3 like the first one, ") && text.contains("set the network's input shape"), "{text}");
-    }
-
-    #[test]
-    fn train_and_test_folders_share_their_classes() {
-        let dir = tempfile::tempdir().unwrap();
-        pets(&dir.path().join("train"), 2);
-        pets(&dir.path().join("test"), 1);
-        let splits = load(dir.path(), None, None).unwrap();
-        let test = splits.test.unwrap();
-        assert_eq!((splits.train.len(), test.len(), test.shape()), (4, 2, shape(3, 4, 1)));
-        assert_eq!(test.classes(), splits.train.classes());
-        assert!(splits.train.name().ends_with("/train") && test.name().ends_with("/test"));
-        grey(&dir.path().join("test/emu/0.png"), 4, 3, 1);
-        assert!(message(load(dir.path(), None, None)).contains("class `emu` is only in test/"));
-        fs::remove_dir_all(dir.path().join("test/emu")).unwrap();
-        fs::remove_dir_all(dir.path().join("test/cat")).unwrap();
-        assert!(message(load(dir.path(), None, None)).contains("class `cat` is only in train/"));
-        fs::create_dir(dir.path().join("val")).unwrap();
-        assert!(message(load(dir.path(), None, None)).contains("val: unexpected folder beside train/ and test/"));
-    }
-
-    #[test]
-    fn test_images_must_have_the_size_of_the_training_images() {
-        let dir = tempfile::tempdir().unwrap();
-        pets(&dir.path().join("train"), 1);
-        pets(&dir.path().join("test"), 1);
-        grey(&dir.path().join("test/cat/odd.png"), 9, 9, 1);
-        assert!(message(load(dir.path(), None, None)).contains("odd.png: image is 9x9 pixels"));
-    }
-
-    #[test]
-    fn halves_of_a_split_are_errors() {
-        let dir = tempfile::tempdir().unwrap();
-        pets(&dir.path().join("test"), 1);
-        assert!(message(load(dir.path(), None, None)).contains("train: no such folder, expected train/CLASS/*"));
-        fs::create_dir(dir.path().join("train")).unwrap();
-        assert!(message(load(dir.path(), None, None)).contains("train: no class folders"));
-    }
-
-    #[test]
-    fn train_with_images_is_a_class() {
-        let dir = tempfile::tempdir().unwrap();
-        for class in ["train", "tram"] {
-            grey(&dir.path().join(class).join("0.png"), 2, 2, 9);
-        }
-        assert_eq!(load(dir.path(), None, None).unwrap().train.classes(), ["train", "tram"]);
-    }
-
-    #[test]
-    fn faulty_class_folders_are_errors() {
-        let dir = tempfile::tempdir().unwrap();
-        pets(dir.path(), 3);
-        assert!(
-            message(load(dir.path(), None, Some(3))).contains("2 class folders, expected 3; set the network's number")
-        );
-        fs::write(dir.path().join("dog/1.png"), "no image").unwrap();
-        assert!(message(load(dir.path(), None, None)).contains("1.png: can't be decoded as an image"));
-        fs::create_dir(dir.path().join("dog/more")).unwrap();
-        assert!(message(load(dir.path(), None, None)).contains("more: folder inside a class folder"));
-        fs::create_dir(dir.path().join("ant")).unwrap();
-        fs::write(dir.path().join("ant/t10k-labels-idx1-ubyte.gz"), "").unwrap();
-        assert!(message(load(dir.path(), None, None)).contains("ant: IDX files in a sub-folder; name this folder"));
-        fs::remove_dir_all(dir.path().join("ant")).unwrap();
-        fs::create_dir(dir.path().join("bee")).unwrap();
-        assert!(message(load(dir.path(), None, None)).contains("bee: class folder holds no images"));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn class_names_are_text() {
-        use std::os::unix::ffi::OsStrExt;
-        let dir = tempfile::tempdir().unwrap();
-        // Where the file system takes only UTF-8 (macOS), such a name can't exist.
-        if fs::create_dir(dir.path().join(std::ffi::OsStr::from_bytes(b"\xff"))).is_ok() {
-            grey(&dir.path().join(std::ffi::OsStr::from_bytes(b"\xff")).join("0.png"), 2, 2, 9);
-            assert!(message(load(dir.path(), None, None)).contains("folder name is no valid UTF-8"));
-        }
-    }
-}
+#[path = "image_folder_tests.rs"]
+mod tests;

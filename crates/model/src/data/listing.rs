@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::class_folder::is_litter;
 use super::error::{At, DataError, Problem};
 
 /// A file or folder.
@@ -17,7 +18,7 @@ pub(super) struct Entry {
     pub is_dir: bool,
 }
 
-/// What lies in `dir`, without hidden files, sorted by name: the operating system's order differs between machines.
+/// What lies in `dir`, without hidden files and archivers' litter, sorted by name: the operating system's order differs between machines.
 pub(super) fn entries(dir: &Path) -> Result<Vec<Entry>, DataError> {
     let metadata = dir.metadata().map_err(|cause| missing_or(cause).at(dir))?;
     if !metadata.is_dir() {
@@ -27,7 +28,7 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<Entry>, DataError> {
     for entry in dir.read_dir().at(dir)? {
         let entry = entry.at(dir)?;
         let (name, path) = (entry.file_name(), entry.path());
-        if !name.as_encoded_bytes().starts_with(b".") {
+        if !is_litter(&name) {
             let is_dir = path.metadata().at(&path)?.is_dir();
             entries.push(Entry { name, path, is_dir });
         }
@@ -57,6 +58,7 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         fs::create_dir(dir.path().join("B")).unwrap();
+        fs::create_dir(dir.path().join("__MACOSX")).unwrap();
         let found = entries(dir.path()).unwrap();
         let names: Vec<_> = found.iter().map(|entry| (entry.name.to_str().unwrap(), entry.is_dir)).collect();
         assert_eq!(names, [("B", true), ("a", false), ("b", false), ("c", false)]);

@@ -1,4 +1,4 @@
-//! One image, prepared for a network that has learned from others.
+//! Any drawing as one of MNIST's digits.
 //!
 //! Networks trained on MNIST have seen light digits on black ground, of one size and in the middle. The procedure of
 //! MNIST's authors brings any drawing there: "size normalized to fit in a 20x20 pixel box while preserving their aspect
@@ -7,44 +7,10 @@
 //! Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits",
 //! <http://yann.lecun.com/exdb/mnist/>.
 
-use std::path::Path;
-
 use image::GrayImage;
 use image::imageops::{self, FilterType};
 
-use super::decode::{check_shape, decode, to_shape};
-use super::error::At;
-use super::{DataError, ImageShape};
-
-/// How an image is turned to what the network was trained on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Invert {
-    /// One channel: inverted if its border is light, then centred as MNIST's digits are. RGB: only resized.
-    #[default]
-    Auto,
-    /// As `Auto`, but inverted whatever the border; RGB too.
-    Always,
-    /// Neither inverted nor centred, but turned to the shape just as [`load`](super::load) does with the images of an
-    /// image folder: for networks trained on one.
-    Never,
-}
-
-/// An image as the network takes it, and what was done to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PreparedImage {
-    /// Shape of the image.
-    pub shape: ImageShape,
-    /// `[height, width, channels]`, 0 to 255.
-    pub bytes: Vec<u8>,
-    /// Whether light and dark were exchanged.
-    pub inverted: bool,
-    /// Whether it was cropped, scaled, centred or stretched in contrast. False: the bytes are the file's own pixels,
-    /// apart from inversion and the change to luma or RGB.
-    pub rescaled: bool,
-    /// Whether nothing stands out from the ground, so that a prediction means nothing. Found only where ink is looked
-    /// for: with one channel, and not by [`Invert::Never`]; else false.
-    pub blank: bool,
-}
+use super::{ImageShape, Invert, PreparedImage};
 
 /// Least difference between ink and ground, of 255; below it is the grain of paper.
 const LEAST_CONTRAST: u8 = 32;
@@ -53,32 +19,18 @@ const LEAST_INK: u8 = 32;
 /// Part of the target's side that the ink takes: MNIST's 20 of 28 pixels.
 const BOX: (u32, u32) = (20, 28);
 
-/// Decodes the image in the file `path` and turns it to `shape`, for prediction.
+/// The image as one of MNIST's digits: if its border's median is above 127 (dark ink on light ground), or as `invert`
+/// says, it is inverted; the ground is set to 0 and the strongest ink to 255; the ink is cropped, scaled so that it fits
+/// in 20/28 of the target, and moved so that its centre of mass is in the middle, as far as it stays inside.
 ///
-/// With one channel and unless `invert` is [`Invert::Never`]: the image becomes luma over white; if its border's median
-/// is above 127 (dark ink on light ground), it is inverted; the ground is set to 0 and the strongest ink to 255; the
-/// ink is cropped, scaled so that it fits in 20/28 of the target, and moved so that its centre of mass is in the
-/// middle, as far as it stays inside. An image that has the target's size and a dark border is taken as it is, byte for
-/// byte: it is one of MNIST's own, or like them. A blank page isn't an error, but gives a black image marked `blank`.
-///
-/// # Errors
-/// If the file can't be read or decoded, or `shape` has a zero dimension or other than 1 or 3 channels.
-pub fn prepare_image(path: &Path, shape: ImageShape, invert: Invert) -> Result<PreparedImage, DataError> {
-    check_shape(shape).at(path)?;
-    let mut image = decode(path)?;
-    if shape.channels == 1 && invert != Invert::Never {
-        return Ok(prepare_ink(image.into_luma8(), shape, invert));
-    }
-    let inverted = invert == Invert::Always;
-    if inverted {
-        image.invert();
-    }
-    let rescaled = (image.width(), image.height()) != (shape.width, shape.height);
-    Ok(PreparedImage { shape, bytes: to_shape(image, shape), inverted, rescaled, blank: false })
-}
-
-fn prepare_ink(mut image: GrayImage, shape: ImageShape, invert: Invert) -> PreparedImage {
-    let inverted = invert == Invert::Always || border_median(&image) > 127;
+/// An image that has the target's size and needs no inversion is taken as it is, byte for byte: it is one of MNIST's
+/// own, or like them. A blank page gives a black image marked `blank`.
+pub(super) fn prepare_ink(mut image: GrayImage, shape: ImageShape, invert: Invert) -> PreparedImage {
+    let inverted = match invert {
+        Invert::Auto => border_median(&image) > 127,
+        Invert::Always => true,
+        Invert::Never => false,
+    };
     if inverted {
         imageops::invert(&mut image);
     }

@@ -1,6 +1,7 @@
 //! Tests of the preparation of one image.
 
 use super::super::testing::{colour, grey, message, shape};
+use super::super::{Preparation, prepare_image};
 use super::*;
 use image::{Luma, Rgba, RgbaImage};
 
@@ -10,7 +11,7 @@ fn prepare(image: &GrayImage, name: &str, invert: Invert) -> PreparedImage {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(name);
     image.save(&path).unwrap();
-    prepare_image(&path, MNIST, invert).unwrap()
+    prepare_image(&path, MNIST, Preparation::Mnist, invert).unwrap()
 }
 
 /// A bar of `ink` on `ground`, `bar` = x, y, width, height.
@@ -131,7 +132,7 @@ fn transparent_ground_counts_as_white() {
     let path = dir.path().join("digit.png");
     let ink = drawing((280, 140), 0, 255, [10, 5, 20, 100]);
     RgbaImage::from_fn(280, 140, |x, y| Rgba([0, 0, 0, ink[(x, y)].0[0]])).save(&path).unwrap();
-    let prepared = prepare_image(&path, MNIST, Invert::Auto).unwrap();
+    let prepared = prepare_image(&path, MNIST, Preparation::Mnist, Invert::Auto).unwrap();
     assert!(prepared.inverted);
     assert_same(&prepared.bytes, &bar(13, 5, 4, 20));
 }
@@ -145,6 +146,9 @@ fn never_and_always_overrule_the_border() {
     let always = prepare(&image, "digit.png", Invert::Always);
     assert_same(&always.bytes, &bar(5, 13, 20, 4));
     assert!(always.inverted);
+    let light = prepare(&drawing((56, 56), 0, 255, [2, 3, 40, 8]), "digit.png", Invert::Never);
+    assert!(!light.inverted && light.rescaled, "centred all the same");
+    assert_same(&light.bytes, &bar(5, 13, 20, 4));
 }
 
 #[test]
@@ -159,24 +163,29 @@ fn targets_need_not_be_square_and_may_be_tiny() {
 }
 
 #[test]
-fn colour_images_are_only_resized() {
+fn plain_images_are_only_resized() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.png");
     colour(&path, 4, 4, [250, 240, 10]);
-    let prepared = prepare_image(&path, shape(1, 2, 3), Invert::Auto).unwrap();
+    let plain = |shape, invert| prepare_image(&path, shape, Preparation::Plain, invert).unwrap();
+    let prepared = plain(shape(1, 2, 3), Invert::Auto);
     assert_eq!(prepared.bytes, [250, 240, 10, 250, 240, 10]);
     assert!(!prepared.inverted && prepared.rescaled);
-    assert_eq!(prepare_image(&path, shape(1, 1, 3), Invert::Always).unwrap().bytes, [5, 15, 245]);
-    assert_eq!(prepare_image(&path, shape(1, 1, 1), Invert::Never).unwrap().bytes.len(), 1);
+    assert_eq!(plain(shape(1, 1, 3), Invert::Always).bytes, [5, 15, 245]);
+    // Luma by Rec. 709, as the image crate has it: 0.2126 * 250 + 0.7152 * 240 + 0.0722 * 10 = 225.52.
+    assert_eq!(plain(shape(1, 1, 1), Invert::Auto).bytes, [226]);
+    assert_eq!(plain(shape(1, 1, 1), Invert::Never), plain(shape(1, 1, 1), Invert::Auto), "light ground stays light");
 }
 
 #[test]
 fn bad_files_and_shapes_are_errors() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.png");
-    assert!(message(prepare_image(&path, MNIST, Invert::Auto)).contains("a.png: can't be read"));
+    assert!(message(prepare_image(&path, MNIST, Preparation::Mnist, Invert::Auto)).contains("a.png: can't be read"));
     grey(&path, 4, 4, 9);
-    assert!(message(prepare_image(&path, shape(2, 2, 2), Invert::Auto)).contains("2 channels, expected 1"));
-    assert!(message(prepare_image(&path, shape(0, 2, 1), Invert::Auto)).contains("holds no pixels"));
-    assert!(message(prepare_image(dir.path(), MNIST, Invert::Auto)).contains("expected a file"));
+    let refused = |shape, preparation| message(prepare_image(&path, shape, preparation, Invert::Auto));
+    assert!(refused(shape(2, 2, 2), Preparation::Plain).contains("2 channels, expected 1"));
+    assert!(refused(shape(2, 2, 3), Preparation::Mnist).contains("3 channels, expected 1: prepare"));
+    assert!(refused(shape(0, 2, 1), Preparation::Plain).contains("holds no pixels"));
+    assert!(message(prepare_image(dir.path(), MNIST, Preparation::Plain, Invert::Auto)).contains("expected a file"));
 }

@@ -14,11 +14,12 @@ pub struct DeviceData {
 }
 
 impl DeviceData {
-    /// Uploads `data` after checking that it fits the network.
-    pub fn upload(device: &Device, config: &Config, data: &Dataset) -> Result<Self, ModelError> {
+    /// Uploads `data` after checking that it fits the network, with `labels` among the network's outputs, one for
+    /// each example.
+    pub fn upload(device: &Device, config: &Config, data: &Dataset, labels: &[u32]) -> Result<Self, ModelError> {
         check(config, data)?;
         let images = device.upload("images", &pack(data.images()))?;
-        let labels = device.upload("labels", data.labels())?;
+        let labels = device.upload("labels", labels)?;
         Ok(Self { images, labels, examples: data.len() as u32 })
     }
 
@@ -27,19 +28,11 @@ impl DeviceData {
     }
 }
 
-/// Checks that `data` fits the network.
+/// Checks that the images of `data` fit the network.
 pub fn check(config: &Config, data: &Dataset) -> Result<(), ModelError> {
     let network = &config.network;
     if Shape::Image(data.shape()) != network.input_shape() {
         let problem = format!("{} has images of {}, the network takes {}", data.name(), data.shape(), network.input());
-        return Err(ModelError::Mismatch(problem));
-    }
-    if data.classes().len() > network.outputs() as usize {
-        let (classes, outputs) = (data.classes().len(), network.outputs());
-        let problem = format!(
-            "{} has {classes} classes, the network has {outputs} outputs; give its last layer {classes} units",
-            data.name()
-        );
         return Err(ModelError::Mismatch(problem));
     }
     if u32::try_from(data.len()).is_err() {

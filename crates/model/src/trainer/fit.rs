@@ -2,7 +2,7 @@
 
 use super::device_data::DeviceData;
 use super::{EpochRecord, Evaluation, Evaluator, Progress, Trainer};
-use crate::data::Dataset;
+use crate::data::{Dataset, Division, TrainingData};
 use crate::{Mode, ModelError, Program};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -58,17 +58,21 @@ pub(super) struct Session {
     pub(super) bound: Vec<(Slice, Memory)>,
     metrics: Memory,
     indices: Memory,
-    /// Examples that are trained on; those behind them are validated on.
+    /// Examples that are trained on.
+    examples: Vec<u32>,
+    /// How many these are.
     pub(super) count: u32,
     validation: Option<Evaluator>,
 }
 
 impl Trainer {
-    /// Trains until the configured number of epochs is done; the last share of `data` is validated on.
+    /// Trains until the configured number of epochs is done. `data` is a [`Dataset`], of which a share is validated on,
+    /// [`Splits`](crate::data::Splits), or [`TrainingData`] with a set of its own to validate on. A network whose classes
+    /// have no names yet takes the data's; else they must be the same, whatever their order.
     ///
     /// # Errors
     /// [`ModelError::Mismatch`] if the data does not fit, [`ModelError::NotFinite`] if the training diverges.
-    pub fn fit(&mut self, data: &Dataset) -> Result<Vec<EpochRecord>, ModelError> {
+    pub fn fit<'a>(&mut self, data: impl Into<TrainingData<'a>>) -> Result<Vec<EpochRecord>, ModelError> {
         self.fit_watched(data, &mut Nobody)
     }
 
@@ -76,11 +80,15 @@ impl Trainer {
     ///
     /// # Errors
     /// Those of [`Trainer::fit`] and of the observer.
-    pub fn fit_watched(&mut self, data: &Dataset, observer: &mut dyn Observer) -> Result<Vec<EpochRecord>, ModelError> {
+    pub fn fit_watched<'a>(
+        &mut self,
+        data: impl Into<TrainingData<'a>>,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<EpochRecord>, ModelError> {
+        let data = data.into();
+        self.labels(data.train)?;
+        self.adopt_classes(data.train);
         let session = self.session(data)?;
-        for (own, name) in self.classes.iter_mut().zip(data.classes()) {
-            own.clone_from(name);
-        }
         observer.start(self)?;
         let mut records = Vec::new();
         while self.epoch < self.config.train.epochs {
@@ -111,26 +119,26 @@ impl Trainer {
         Ok(losses)
     }
 
-    pub(super) fn session(&self, data: &Dataset) -> Result<Session, ModelError> {
+    pub(super) fn session<'a>(&self, data: impl Into<TrainingData<'a>>) -> Result<Session, ModelError> {
+        let data = data.into();
         let batch = self.config.train.batch;
-        let examples = data.len() as u32;
-        let held_out = (f64::from(examples) * self.config.data.validation_split).floor() as u32;
-        let count = examples - held_out;
+        let Division { train: examples, validation: held_out, .. } = self.config.divide(data);
+        let count = examples.len() as u32;
         if batch > count {
             return Err(ModelError::Mismatch(format!(
                 "batch {batch} is larger than the {count} training examples of {}; try --batch {count}",
-                data.name()
+                data.train.name()
             )));
         }
-        let on_device = DeviceData::upload(&self.device, &self.config, data)?;
+        let on_device = self.upload(data.train)?;
         let indices = self.device.alloc("indices", count as usize)?;
         let metrics = self.device.alloc("metrics", Metrics::WORDS)?;
         let program = Program::record(&self.config, Mode::Train, batch, on_device.size(count as usize))?;
         let bound = self.bindings(&program, &on_device, &indices, &metrics);
         let plan = self.device.prepare(&program.graph, &borrowed(&bound))?;
-        let held_out: Vec<u32> = (count..examples).collect();
-        let validation = (!held_out.is_empty()).then(|| Evaluator::new(self, &on_device, &held_out)).transpose()?;
-        Ok(Session { plan, program, bound, metrics, indices, count, validation })
+        let validate_on = data.validation.map(|own| self.upload(own)).transpose()?.unwrap_or(on_device);
+        let validation = (!held_out.is_empty()).then(|| Evaluator::new(self, &validate_on, &held_out)).transpose()?;
+        Ok(Session { plan, program, bound, metrics, indices, examples, count, validation })
     }
 
     fn bindings(
@@ -153,9 +161,11 @@ impl Trainer {
         bound
     }
 
-    /// Resets what belongs to one pass over the data, and nothing else: the rest the device advances itself.
+    /// Resets what belongs to one pass over the data, and nothing else: the rest the device advances itself. `order` is
+    /// that of the training examples, counted from 0.
     pub(super) fn start_pass(&self, session: &Session, order: &[u32]) -> Result<(), ModelError> {
-        self.device.write(&session.indices, 0, order)?;
+        let order: Vec<u32> = order.iter().map(|&place| session.examples[place as usize]).collect();
+        self.device.write(&session.indices, 0, &order)?;
         self.device.write(&session.metrics, 0, &[0; Metrics::WORDS])?;
         let place = |name| StepState::FIELDS.iter().position(|field| field.name == name).unwrap_or(0);
         self.device.write(&self.state, place("batch"), &[0])?;

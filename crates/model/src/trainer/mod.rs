@@ -1,5 +1,6 @@
 //! The training loop: fit, evaluate, predict, and checkpoints to go on from.
 
+mod classes;
 mod comparison;
 mod device_data;
 mod diagnosis;
@@ -19,7 +20,6 @@ pub use stepper::Stepper;
 
 use crate::data::Dataset;
 use crate::{Checkpoint, Config, ModelError, Report, metrics};
-use device_data::DeviceData;
 use std::path::Path;
 use tilegrad_kernels::state::StepState;
 use tilegrad_runtime::{Device, Memory};
@@ -41,6 +41,8 @@ pub struct Trainer {
     device: Device,
     config: Config,
     classes: Vec<String>,
+    /// Whether `classes` are names that data or a checkpoint gave, and not just numbers.
+    named: bool,
     parameters: Memory,
     gradients: Memory,
     optimiser: Vec<Memory>,
@@ -67,7 +69,7 @@ impl Trainer {
             optimiser: config.optimiser.blocks().iter().map(|_| vec![0.0; parameters.len()]).collect(),
             config,
         };
-        Self::resume(device, checkpoint)
+        Ok(Self { named: false, ..Self::resume(device, checkpoint)? })
     }
 
     /// The training that `checkpoint` holds, ready to go on.
@@ -86,6 +88,7 @@ impl Trainer {
             device,
             config,
             classes,
+            named: true,
             epoch,
             best,
             watch_nan: false,
@@ -217,7 +220,8 @@ impl Trainer {
         self.checkpoint()?.save(path)
     }
 
-    /// Loss and accuracy on labelled data, summed up on the device.
+    /// Loss and accuracy on labelled data, summed up on the device. The data's classes are found among the network's by
+    /// name, if those have names: from a checkpoint, or from the data that was trained on.
     ///
     /// # Errors
     /// [`ModelError::Mismatch`] if the images or classes do not fit the network.
@@ -232,7 +236,7 @@ impl Trainer {
     /// # Errors
     /// Those of [`Trainer::evaluate`].
     pub fn evaluator(&self, data: &Dataset, indices: &[u32]) -> Result<Evaluator, ModelError> {
-        let data = DeviceData::upload(&self.device, &self.config, data)?;
+        let data = self.upload(data)?;
         Evaluator::new(self, &data, indices)
     }
 
@@ -244,15 +248,17 @@ impl Trainer {
         predictor::predict(self, data)
     }
 
-    /// The full figures on labelled data, from the outputs of every example.
+    /// The full figures on labelled data, from the outputs of every example, with a row for each of the network's
+    /// classes in their order. The data's are found among them as by [`Trainer::evaluate`].
     ///
     /// # Errors
-    /// Those of [`Trainer::predict`].
+    /// Those of [`Trainer::evaluate`].
     pub fn report(&self, data: &Dataset) -> Result<Report, ModelError> {
+        let labels = self.labels(data)?;
         let outputs = self.predict(data)?;
         let predictions: Vec<u32> = outputs.iter().map(|row| metrics::argmax(row)).collect();
         let loss_of = |(row, &label): (&Vec<f32>, &u32)| self.config.train.loss.of(row, label);
-        let loss = outputs.iter().zip(data.labels()).map(loss_of).sum::<f64>() / data.len().max(1) as f64;
-        Ok(Report::new(&self.classes, data.labels(), &predictions, loss))
+        let loss = outputs.iter().zip(&*labels).map(loss_of).sum::<f64>() / data.len().max(1) as f64;
+        Ok(Report::new(&self.classes, &labels, &predictions, loss))
     }
 }

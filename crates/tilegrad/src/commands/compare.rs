@@ -44,7 +44,7 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     args.engine.apply(&mut config);
     let folder = args.data.clone().or_else(|| config.data.folder.clone()).map_or_else(data::mnist, Ok)?;
     let waiting = Waiting::begin("comparing");
-    let splits = data::load(&folder, &config.network, None)?;
+    let splits = data::load(&folder, &config, None)?;
     let device = args.device.open()?;
     if device.info().kind == DeviceKind::Cpu {
         bail!("the CPU device has nothing to be compared with; name an adapter with --device, such as software");

@@ -1,5 +1,6 @@
 //! `tilegrad evaluate`: how good a trained network is.
 
+use crate::classes::ClassArgs;
 use crate::data;
 use crate::device::{self, DeviceArgs};
 use crate::engine::EngineArgs;
@@ -27,6 +28,11 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
+    classes: ClassArgs,
+    /// Leave out images that can't be read, and count them
+    #[arg(long)]
+    skip_bad: bool,
+    #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
     engine: EngineArgs,
@@ -50,14 +56,16 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     args.engine.apply(&mut checkpoint.config);
     let folder = data_folder(args)?;
     let waiting = Waiting::begin("loading the data");
-    let splits = data::load(&folder, &checkpoint.config.network, None)?;
+    let splits = data::load_for(&folder, &checkpoint, &args.classes.rule(), args.skip_bad)?;
     drop(waiting);
     let (examples, part) = tested(&splits);
     let device = args.device.open()?;
     if !args.json {
         say!("device: {}", device::line(&device));
         say!("model: {}, after {}", args.model.display(), format::plural(checkpoint.epoch as usize, "epoch"));
-        say!("data: {}: {}, {part}\n", folder.display(), format::plural(examples.len(), "image"));
+        say!("data: {}: {}, {part}", folder.display(), format::plural(examples.len(), "image"));
+        data::say_notes(&splits);
+        say!("");
     }
     let waiting = Waiting::begin("evaluating");
     let report = Trainer::resume(device, checkpoint)?.report(examples)?;

@@ -4,11 +4,11 @@ use crate::device::DeviceArgs;
 use crate::engine::EngineArgs;
 use crate::output::{json, say};
 use crate::progress::Waiting;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum, value_parser};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use tilegrad_model::data::{Dataset, ImageShape, Invert, PreparedImage, prepare_image};
+use tilegrad_model::data::{Dataset, ImageShape, Invert, Preparation, PreparedImage, prepare_image};
 use tilegrad_model::{Checkpoint, Loss, Trainer};
 
 /// Options of `tilegrad predict`.
@@ -25,9 +25,15 @@ pub struct PredictArgs {
     device: DeviceArgs,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Whether to turn dark on light into light on dark, and to centre, as MNIST's digits are
+    /// How to turn the files into what the network takes [default: as its training did]
+    #[arg(long, value_enum, value_name = "HOW")]
+    prepare: Option<How>,
+    /// When to exchange light and dark
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     invert: When,
+    /// Leave out files that can't be read, and count them
+    #[arg(long)]
+    skip_bad: bool,
     /// Show the K most likely classes [default: 3; with --json all]
     #[arg(long, value_name = "K", value_parser = value_parser!(u32).range(1..))]
     top: Option<u32>,
@@ -39,22 +45,52 @@ pub struct PredictArgs {
 const EXAMPLES: &str = "\
 Examples:
   tilegrad predict --model runs/mnist_cnn-1/best.safetensors digit.png
-  tilegrad predict --model best.safetensors --json --invert never scans/*.png";
+  tilegrad predict --model best.safetensors --json --prepare plain scans/*.png";
+
+/// How files become what a network takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum How {
+    /// Turned to luma or RGB and resized, as a folder of images is for training
+    Plain,
+    /// Light on dark, cropped and centred as MNIST's digits are
+    Mnist,
+}
+
+impl From<How> for Preparation {
+    fn from(how: How) -> Self {
+        match how {
+            How::Plain => Self::Plain,
+            How::Mnist => Self::Mnist,
+        }
+    }
+}
 
 /// When images are inverted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum When {
-    /// If the network takes one channel and the image's border is light
+    /// As the preparation has it: mnist inverts an image with a light border, plain none
     Auto,
     /// Whatever the image
     Always,
-    /// Not at all, nor centred: for networks trained on a folder of images
+    /// Not at all
     Never,
+}
+
+impl From<When> for Invert {
+    fn from(when: When) -> Self {
+        match when {
+            When::Auto => Self::Auto,
+            When::Always => Self::Always,
+            When::Never => Self::Never,
+        }
+    }
 }
 
 #[derive(Serialize)]
 struct Predictions<'a> {
     model: String,
+    /// How the files were prepared.
+    prepare: &'static str,
     images: Vec<Prediction<'a>>,
 }
 
@@ -81,8 +117,9 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     args.engine.apply(&mut checkpoint.config);
     let (shape, loss) = (checkpoint.config.network.input(), checkpoint.config.train.loss);
     let classes = checkpoint.classes.clone();
-    let prepared = args.images.iter().map(|path| prepare_image(path, shape, invert(args.invert, shape)));
-    let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
+    let trained = checkpoint.config.data.prepare;
+    let preparation = args.prepare.map_or(trained, Preparation::from);
+    let (files, prepared) = prepare(args, shape, preparation)?;
     let waiting = Waiting::begin("preparing");
     let trainer = Trainer::resume(args.device.open()?, checkpoint)?;
     let outputs = trainer.predict(&unlabelled(&prepared, shape, &classes)?)?;
@@ -91,21 +128,41 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let of = |((path, image), row): ((&PathBuf, &PreparedImage), &Vec<f32>)| {
         prediction(path, image, scores(loss, row, &classes), top)
     };
-    let images: Vec<Prediction<'_>> = args.images.iter().zip(&prepared).zip(&outputs).map(of).collect();
+    let images: Vec<Prediction<'_>> = files.iter().copied().zip(&prepared).zip(&outputs).map(of).collect();
     if args.json {
-        return json(&Predictions { model: args.model.display().to_string(), images });
+        let (model, prepare) = (args.model.display().to_string(), preparation.word());
+        return json(&Predictions { model, prepare, images });
+    }
+    if preparation != trained {
+        say!("note: prepared as asked, {}; the network was trained with {}", preparation.word(), trained.word());
+    }
+    if files.len() < args.images.len() {
+        let left_out = args.images.len() - files.len();
+        say!("note: left out {} that can't be read", crate::format::plural(left_out, "file"));
     }
     images.iter().for_each(print);
     Ok(())
 }
 
-/// Networks of colour images have not seen MNIST.
-fn invert(when: When, shape: ImageShape) -> Invert {
-    match when {
-        When::Auto if shape.channels == 1 => Invert::Auto,
-        When::Always => Invert::Always,
-        When::Auto | When::Never => Invert::Never,
+/// The files that can be read, and what became of them; a file that cannot is an error unless it may be left out.
+fn prepare(
+    args: &PredictArgs,
+    shape: ImageShape,
+    preparation: Preparation,
+) -> Result<(Vec<&PathBuf>, Vec<PreparedImage>)> {
+    let (mut files, mut images) = (Vec::new(), Vec::new());
+    for path in &args.images {
+        match prepare_image(path, shape, preparation, args.invert.into()) {
+            Ok(image) => {
+                files.push(path);
+                images.push(image);
+            }
+            Err(_) if args.skip_bad => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    ensure!(!files.is_empty(), "none of the files can be read as an image");
+    Ok((files, images))
 }
 
 /// The images as one batch.
@@ -162,13 +219,5 @@ mod tests {
         let scores = scores(Loss::MeanSquaredError, &[0.25, 0.5, 0.125], &classes);
         let shown = line(&prediction(Path::new("a.png"), &image, scores, 2));
         assert_eq!(shown, "a.png: dog  probability 0.5000  then cat 0.2500  (inverted)");
-    }
-
-    #[test]
-    fn colour_is_never_inverted_unasked() {
-        let shape = |channels| ImageShape { height: 8, width: 8, channels };
-        assert_eq!(invert(When::Auto, shape(1)), Invert::Auto);
-        assert_eq!(invert(When::Auto, shape(3)), Invert::Never);
-        assert_eq!(invert(When::Always, shape(3)), Invert::Always);
     }
 }

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tilegrad_model::Config;
 
-/// Rises when older programs could no longer understand the file.
-const FORMAT: u32 = 1;
+/// Rises when older programs could no longer understand the file. In format 1 the configuration did not say how images
+/// are split and prepared; see [`Config::parse_old`].
+const FORMAT: u32 = 2;
 
 /// What a run was started with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +16,14 @@ pub struct Settings {
     pub format: u32,
     /// Folder of the data.
     pub data: PathBuf,
-    /// What [`crate::data::fingerprint`] makes of the training examples.
+    /// Folder of the data to validate on, if it is one of its own.
+    #[serde(default)]
+    pub validation: Option<PathBuf>,
+    /// What [`crate::data::fingerprint`] makes of the examples to train and validate on.
     pub fingerprint: String,
+    /// Whether images that can't be read are left out.
+    #[serde(default)]
+    pub skip_bad: bool,
     /// Most examples of each split.
     pub limit: Option<usize>,
     /// What `--device` said.
@@ -26,9 +33,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings of a run that starts.
-    pub fn new(config: &Config, data: PathBuf, fingerprint: String, limit: Option<usize>, device: &str) -> Self {
-        Self { format: FORMAT, data, fingerprint, limit, device: device.into(), config: config.to_toml() }
+    /// The settings of a run that starts on all that is in `data`.
+    pub fn new(config: &Config, data: PathBuf, fingerprint: String, device: &str) -> Self {
+        Self {
+            format: FORMAT,
+            data,
+            validation: None,
+            fingerprint,
+            skip_bad: false,
+            limit: None,
+            device: device.into(),
+            config: config.to_toml(),
+        }
     }
 
     /// Reads the file of a run.
@@ -44,7 +60,8 @@ impl Settings {
         let settings: Self =
             serde_json::from_str(&text).with_context(|| format!("{}: not a run's settings", path.display()))?;
         let found = settings.format;
-        ensure!(found == FORMAT, "{}: has format {found}, this program reads format {FORMAT}", path.display());
+        let known = (1..=FORMAT).contains(&found);
+        ensure!(known, "{}: has format {found}, this program reads formats 1 to {FORMAT}", path.display());
         Ok(settings)
     }
 
@@ -56,7 +73,20 @@ impl Settings {
 
     /// The configuration of the run.
     pub fn parsed_config(&self) -> Result<Config> {
-        Ok(Config::parse(&self.config, "run.json: config")?)
+        self.parse(&self.config, "run.json: config")
+    }
+
+    /// Reads a configuration as the run meant it when it started.
+    fn parse(&self, text: &str, place: &str) -> Result<Config> {
+        let parse = if self.format == 1 { Config::parse_old } else { Config::parse };
+        Ok(parse(text, place)?)
+    }
+
+    /// Reads the configuration file `path` as the run meant it when it started.
+    pub fn load_config(&self, path: &Path) -> Result<Config> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{}: the configuration could not be read", path.display()))?;
+        self.parse(&text, &path.display().to_string())
     }
 
     /// An error if somebody changed config.toml: a run that goes on would not heed it. A missing one does no harm.
@@ -64,7 +94,7 @@ impl Settings {
         if !path.exists() {
             return Ok(());
         }
-        let mut found = Config::load(path)?;
+        let mut found = self.load_config(path)?;
         let mine = self.parsed_config()?;
         found.train.epochs = mine.train.epochs;
         match difference(&found, &mine) {
@@ -77,12 +107,13 @@ impl Settings {
     }
 }
 
-/// What differs between two configurations apart from the number of epochs and the place of the data.
+/// What differs between two configurations apart from the number of epochs and the places of the data.
 pub fn difference(a: &Config, b: &Config) -> Option<&'static str> {
     let mut train = b.train.clone();
     train.epochs = a.train.epochs;
     let mut data = b.data.clone();
     data.folder.clone_from(&a.data.folder);
+    data.validation_folder.clone_from(&a.data.validation_folder);
     if a.network != b.network {
         Some("the network")
     } else if a.optimiser != b.optimiser {

@@ -23,7 +23,7 @@ fn checkpoint(epoch: u32, best: Option<f64>) -> Checkpoint {
 }
 
 fn settings() -> Settings {
-    Settings::new(&config(), "data".into(), "0".into(), None, "cpu")
+    Settings::new(&config(), "data".into(), "0".into(), "cpu")
 }
 
 fn folder() -> (TempDir, RunFolder) {

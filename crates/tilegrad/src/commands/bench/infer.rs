@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tilegrad_model::data::Dataset;
+use tilegrad_model::data::{ClassRule, Dataset};
 use tilegrad_model::{Checkpoint, Predictor, Trainer};
 use tilegrad_runtime::{Device, DeviceKind};
 
@@ -78,7 +78,10 @@ pub fn run(args: &InferArgs) -> Result<()> {
     let mut config = checkpoint.as_ref().map_or_else(reference, |checkpoint| Ok(checkpoint.config.clone()))?;
     args.engine.apply(&mut config);
     let folder = args.data.clone().map_or_else(data::mnist, Ok)?;
-    let splits = data::load(&folder, &config.network, None)?;
+    let splits = match &checkpoint {
+        Some(checkpoint) => data::load_for(&folder, checkpoint, &ClassRule::default(), false)?,
+        None => data::load(&folder, &config, None)?,
+    };
     let images = splits.test.unwrap_or(splits.train);
     let device = args.device.open()?;
     let trainer = match checkpoint {

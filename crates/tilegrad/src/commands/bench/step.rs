@@ -64,7 +64,7 @@ pub fn run(args: &StepArgs, started: Instant) -> Result<()> {
     config.train.batch = args.batch;
     args.engine.apply(&mut config);
     let folder = args.data.clone().map_or_else(data::mnist, Ok)?;
-    let splits = data::load(&folder, &config.network, None)?;
+    let splits = data::load(&folder, &config, None)?;
     let device = args.device.open()?;
     let info = device.info().clone();
     let mut trainer = Trainer::new(device.clone(), config)?;

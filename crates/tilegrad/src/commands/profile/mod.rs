@@ -65,7 +65,7 @@ pub fn run(args: &ProfileArgs) -> Result<()> {
     args.engine.apply(&mut config);
     let folder = args.data.clone().or_else(|| config.data.folder.clone()).map_or_else(data::mnist, Ok)?;
     let waiting = Waiting::begin("preparing");
-    let splits = data::load(&folder, &config.network, None)?;
+    let splits = data::load(&folder, &config, None)?;
     let device = args.device.open()?;
     let ceilings = ceilings::ceilings(&device)?;
     let batch = config.train.batch;

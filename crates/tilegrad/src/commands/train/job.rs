@@ -8,6 +8,7 @@ use crate::run_folder::{self, RunFolder, Settings, difference};
 use anyhow::{Result, bail, ensure};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use tilegrad_model::data::Preparation;
 use tilegrad_model::{Checkpoint, Config, Lowering, Precision};
 
 /// The configuration that comes with the program.
@@ -20,6 +21,9 @@ const REFERENCE_STEM: &str = "mnist_cnn";
 pub struct Job {
     pub config: Config,
     pub data: PathBuf,
+    /// Folder of the data to validate on, if it is one of its own.
+    pub validation: Option<PathBuf>,
+    pub skip_bad: bool,
     pub limit: Option<usize>,
     pub device: DeviceArgs,
     pub folder: RunFolder,
@@ -39,17 +43,26 @@ impl Job {
             None => (reference()?, None),
         };
         apply(&mut config, args)?;
-        let named = config.data.folder.take().map(|data| folder.unwrap_or_default().join(data));
+        let folder = folder.unwrap_or_default();
+        let named = config.data.folder.take().map(|data| folder.join(data));
+        let validation = config.data.validation_folder.take().map(|data| folder.join(data));
+        let validation = args.val.clone().or(validation).map(|folder| data::absolute(&folder)).transpose()?;
+        config.data.validation_folder.clone_from(&validation);
         let data = match args.data.as_ref().or(named.as_ref()) {
             Some(folder) => data::absolute(folder)?,
             None => data::mnist()?,
         };
+        if args.config.is_none() && !data::holds_idx(&data) {
+            // The reference configuration prepares drawings of digits; a folder of images may hold anything.
+            config.data.prepare = Preparation::Plain;
+        }
         // The project's own data is found wherever the project is; any other is named with its full path.
         config.data.folder = (args.data.is_some() || named.is_some()).then(|| data.clone());
         let stem = args.config.as_deref().and_then(Path::file_stem).map(|stem| stem.to_string_lossy().into_owned());
         let folder = RunFolder::create(args.out.as_deref(), stem.as_deref().unwrap_or(REFERENCE_STEM))?;
         let limit = args.limit.map(|limit| limit as usize);
-        Ok(Self { config, data, limit, device: args.device.clone(), folder, stored: None })
+        let device = args.device.clone();
+        Ok(Self { config, data, validation, skip_bad: args.skip_bad, limit, device, folder, stored: None })
     }
 
     fn resumed(args: &TrainArgs) -> Result<Self> {
@@ -65,6 +78,9 @@ impl Job {
         let mut config = stored.parsed_config()?;
         check_unchanged(args, &config, &stored)?;
         config.train.epochs = wanted_epochs(args, &config)?;
+        let skip_bad = args.skip_bad || stored.skip_bad;
+        let validation = args.val.as_ref().or(stored.validation.as_ref());
+        let validation = validation.map(|folder| data::absolute(folder)).transpose()?;
         let data = args.data.as_deref().unwrap_or(&stored.data);
         let data = data::absolute(data)?;
         let device = args.device.device.clone().unwrap_or_else(|| stored.device.clone());
@@ -73,7 +89,8 @@ impl Job {
             say!("note: the run was started with --device {before}; on another device the last bits may differ");
         }
         let device = DeviceArgs { device: Some(device), ..args.device.clone() };
-        Ok(Self { config, data, limit: stored.limit, device, folder, stored: Some(stored) })
+        let limit = stored.limit;
+        Ok(Self { config, data, validation, skip_bad, limit, device, folder, stored: Some(stored) })
     }
 
     /// The configuration as the network and its checkpoints know it: the place of the data is not part of it, so
@@ -81,6 +98,7 @@ impl Job {
     pub fn trained_config(&self) -> Config {
         let mut config = self.config.clone();
         config.data.folder = None;
+        config.data.validation_folder = None;
         config
     }
 
@@ -143,7 +161,7 @@ fn check_unchanged(args: &TrainArgs, config: &Config, stored: &Settings) -> Resu
     let limit = |limit: Option<usize>| limit.map_or("all examples".to_owned(), |limit| limit.to_string());
     unchanged("--limit", args.limit.map(|limit| limit.to_string()), limit(stored.limit))?;
     let Some(path) = &args.config else { return Ok(()) };
-    let mut given = Config::load(path)?;
+    let mut given = stored.load_config(path)?;
     apply(&mut given, args)?;
     match difference(&given, config) {
         None => Ok(()),

@@ -17,8 +17,8 @@ pub use job::reference;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use tilegrad_model::Trainer;
-use tilegrad_model::data::Splits;
+use tilegrad_model::data::{self as model_data, ClassRule, Preparation, Splits};
+use tilegrad_model::{Checkpoint, Trainer};
 use watch::Watch;
 
 /// Options of `tilegrad train`.
@@ -32,6 +32,13 @@ pub struct TrainArgs {
     /// names, else the MNIST that comes with the project]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Folder of data to validate on, in the same form as --data [default: what --data holds for it in val/, else a
+    /// share of the training data]
+    #[arg(long, value_name = "DIR")]
+    pub val: Option<PathBuf>,
+    /// Leave out images that can't be read, and count them
+    #[arg(long)]
+    pub skip_bad: bool,
     #[command(flatten)]
     pub device: DeviceArgs,
     #[command(flatten)]
@@ -81,11 +88,11 @@ fn learning_rate(text: &str) -> Result<f32, String> {
 pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     interrupt::listen();
     let job = Job::new(args)?;
-    let splits = load(&job)?;
+    let last = job.last()?;
+    let splits = load(&job, last.as_ref())?;
     let device = job.device.open()?;
     say!("device: {}", device::line(&device));
-    say!("data: {}: {}", job.data.display(), data::summary(&splits, job.config.data.validation_split));
-    let last = job.last()?;
+    say_data(&job, &splits);
     say!("run: {}{}", job.folder.path().display(), job.origin(last.as_ref()));
     say!("\n{}", summary::network(&job.config.network));
 
@@ -96,10 +103,10 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     };
     trainer.set_epochs(job.config.train.epochs);
     trainer.set_watch_nan(args.watch_nan);
-    let settings = settings(&job, &splits)?;
+    let settings = settings(&job, &splits);
     let mut watch = Watch::new(job, settings, last, waiting);
     let started = Instant::now();
-    trainer.fit_watched(&splits.train, &mut watch)?;
+    trainer.fit_watched(&splits, &mut watch)?;
     watch.end_epochs();
     if trainer.epoch() < trainer.config().train.epochs {
         return Ok(interrupted(&watch, &trainer));
@@ -109,21 +116,45 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The data, the same as before if the run goes on.
-fn load(job: &Job) -> Result<Splits> {
+/// The data, the same as before if the run goes on from `last`.
+fn load(job: &Job, last: Option<&Checkpoint>) -> Result<Splits> {
     let waiting = Waiting::begin("loading the data");
-    let splits = data::load(&job.data, &job.config.network, job.limit)?;
+    let options = data::options(&job.config, job.skip_bad);
+    let mut splits = model_data::load(&job.data, &options)?;
+    if let Some(validation) = &job.validation {
+        splits = splits.with_validation(validation, &options)?;
+    }
+    if let Some(last) = last {
+        splits = splits.with_classes(&last.classes, &ClassRule::default())?;
+    }
+    splits = data::cut(splits, job.limit)?;
     drop(waiting);
     if let Some(stored) = &job.stored {
-        let same = stored.fingerprint == data::fingerprint(&splits.train);
+        let same = stored.fingerprint == data::fingerprint(&splits);
         ensure!(same, "{}: the training data is not what this run was started with", job.data.display());
     }
     Ok(splits)
 }
 
-fn settings(job: &Job, splits: &Splits) -> Result<Settings> {
-    let fingerprint = data::fingerprint(&splits.train);
-    Ok(Settings::new(&job.config, job.data.clone(), fingerprint, job.limit, job.device.choice()))
+/// Says what there is to train on, what was left out, and what may surprise.
+fn say_data(job: &Job, splits: &Splits) {
+    let division = job.config.divide(splits);
+    say!("data: {}: {}", job.data.display(), data::summary(splits, &division));
+    data::say_notes(splits);
+    if job.config.data.prepare == Preparation::Mnist && !data::holds_idx(&job.data) {
+        say!("note: prepare = \"mnist\": each image is made light on dark, cropped and centred as MNIST's digits are");
+    }
+    division.warnings.iter().for_each(|warning| say!("warning: {warning}"));
+}
+
+fn settings(job: &Job, splits: &Splits) -> Settings {
+    let fingerprint = data::fingerprint(splits);
+    Settings {
+        validation: job.validation.clone(),
+        skip_bad: job.skip_bad,
+        limit: job.limit,
+        ..Settings::new(&job.config, job.data.clone(), fingerprint, job.device.choice())
+    }
 }
 
 fn interrupted(watch: &Watch, trainer: &Trainer) -> ExitCode {

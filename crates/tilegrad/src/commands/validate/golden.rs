@@ -69,7 +69,7 @@ impl GoldenSteps {
         let path = data::of_project(FILE, |path| path.is_file()).with_context(|| format!("{FILE} was not found"))?;
         let bytes = std::fs::read(&path).with_context(|| format!("{} could not be read", path.display()))?;
         let tensors = tensors(&bytes).with_context(|| format!("{} is damaged", path.display()))?;
-        let splits = data::load(&data::mnist()?, &reference()?.network, Some((BATCH * STEPS) as usize))?;
+        let splits = data::load(&data::mnist()?, &reference()?, Some((BATCH * STEPS) as usize))?;
         Ok(Self { tensors, train: splits.train })
     }
 
