@@ -11,11 +11,12 @@ pub struct Report {
     pub accuracy: f64,
     /// Each class by itself.
     pub classes: Vec<ClassReport>,
-    /// Mean of the classes' precision.
+    /// Mean of the precision of the classes that occur, as labels or as predictions. So it is with scikit-learn, and a test
+    /// set of a part of the classes is judged by these.
     pub macro_precision: f64,
-    /// Mean of the classes' recall.
+    /// Mean of the recall of the same classes.
     pub macro_recall: f64,
-    /// Mean of the classes' F1.
+    /// Mean of the F1 of the same classes.
     pub macro_f1: f64,
     /// `confusion[label][prediction]` counts examples.
     pub confusion: Vec<Vec<u64>>,
@@ -46,7 +47,11 @@ impl Report {
         let hits: u64 = (0..names.len()).map(|class| confusion[class][class]).sum();
         let classes: Vec<ClassReport> =
             names.iter().enumerate().map(|(class, name)| class_report(name, class, &confusion)).collect();
-        let mean = |of: fn(&ClassReport) -> f64| classes.iter().map(of).sum::<f64>() / classes.len().max(1) as f64;
+        let occurs = |class: usize| confusion.iter().any(|row| row[class] > 0) || classes[class].support > 0;
+        let occurring: Vec<usize> = (0..names.len()).filter(|&class| occurs(class)).collect();
+        let mean = |of: fn(&ClassReport) -> f64| {
+            occurring.iter().map(|&class| of(&classes[class])).sum::<f64>() / occurring.len().max(1) as f64
+        };
         Self {
             loss,
             accuracy: ratio(hits, labels.len() as u64),
@@ -107,7 +112,8 @@ mod tests {
         assert_eq!(report.accuracy, 0.6);
         let figures: Vec<[f64; 3]> = report.classes.iter().map(|c| [c.precision, c.recall, c.f1]).collect();
         assert_eq!(figures, [[0.5, 0.5, 0.5], [2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0], [0.0, 0.0, 0.0]]);
-        assert!((report.macro_f1 - (0.5 + 2.0 / 3.0) / 3.0).abs() < 1e-15);
+        // Class c does not occur.
+        assert!((report.macro_f1 - (0.5 + 2.0 / 3.0) / 2.0).abs() < 1e-15);
     }
 
     #[test]
