@@ -127,6 +127,8 @@ fn held_out(data: &Dataset, share: f64, split: Split, seed: u32) -> Vec<u32> {
             for (example, &label) in (0..).zip(data.labels()) {
                 members[label as usize].push(example);
             }
+            // By their first examples: how classes are numbered must not decide who is held out.
+            members.sort_by_key(|members| members.first().copied());
             let sizes: Vec<usize> = members.iter().map(Vec::len).collect();
             let quotas = quotas(&sizes, share, total as usize);
             let mut held_out: Vec<u32> =
