@@ -96,8 +96,9 @@ fn check_renames(model: &[String], data: &[String], renames: &[(String, String)]
     for (from, to) in renames {
         for (class, names, whose) in [(from, data, "data"), (to, model, "model")] {
             if !names.contains(class) {
-                let (rename, class) = (name_list(&[format!("{from}={to}")]), name_list(std::slice::from_ref(class)));
-                return Err(Problem::Rename { rename, class, whose, names: name_list(names) });
+                let rename = name_list(&[format!("{from}={to}")]);
+                let lack = format!("the {whose} has no class {}", name_list(&[class]));
+                return Err(Problem::Rename { rename, lack, names: name_list(names) });
             }
         }
     }

@@ -13,7 +13,8 @@ use flate2::read::MultiGzDecoder;
 use super::dataset::check_labels;
 use super::error::{At, DataError, Problem};
 use super::listing::check_file;
-use super::{Dataset, ImageShape, LoadOptions, MAX_BYTES, Splits, split_name};
+use super::normalise::has_light_border;
+use super::{Dataset, ImageShape, LoadOptions, MAX_BYTES, Preparation, Splits, split_name};
 
 /// The four files, without `.gz`: images and labels, to train and to test.
 const TRAIN: [&str; 2] = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"];
@@ -33,6 +34,7 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Splits, DataErro
         true => Some(read_pair(dir, TEST, Some(train.shape))?),
         false => None,
     };
+    let notes = light_borders(&train, options.prepare);
     // One class list for both splits, though a label may occur in only one of them.
     let classes = options.classes.unwrap_or_else(|| test.iter().chain([&train]).map(Pair::classes).max().unwrap_or(0));
     let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
@@ -40,7 +42,23 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Splits, DataErro
         train: train.into_dataset(split_name(dir, "train"), names.clone())?,
         validation: None,
         test: test.map(|test| test.into_dataset(split_name(dir, "test"), names)).transpose()?,
-        notes: Vec::new(),
+        notes: notes.into_iter().collect(),
+    })
+}
+
+/// What to say if prediction would turn images like these into something else than they are trained as.
+fn light_borders(train: &Pair, preparation: Preparation) -> Option<String> {
+    let (len, width) = (train.shape.len()?, train.shape.width as usize);
+    if preparation != Preparation::Mnist || train.shape.channels != 1 {
+        return None;
+    }
+    let light = train.images.chunks_exact(len).filter(|image| has_light_border(image, width)).count();
+    let all = train.labels.len();
+    (light > 0).then(|| {
+        format!(
+            "prepare = \"mnist\", but {light} of {all} images have a light border, which prediction inverts; \
+             set prepare = \"plain\" if they are no drawings of digits"
+        )
     })
 }
 

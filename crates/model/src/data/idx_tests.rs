@@ -70,6 +70,17 @@ fn test_pair_widens_the_class_list_of_both() {
 }
 
 #[test]
+fn images_that_prediction_would_invert_are_noted() {
+    let dir = folder();
+    let drawings = LoadOptions { prepare: Preparation::Mnist, ..LoadOptions::default() };
+    assert!(load(dir.path(), &drawings).unwrap().notes.is_empty());
+    write(&dir, TRAIN[0], &idx(&[3, 2, 2], &[255, 250, 9, 200, 1, 2, 3, 4, 255, 255, 255, 255]));
+    let notes = load(dir.path(), &drawings).unwrap().notes;
+    assert!(notes.len() == 1 && notes[0].contains("2 of 3 images have a light border"), "{notes:?}");
+    assert!(load(dir.path(), &LoadOptions::default()).unwrap().notes.is_empty());
+}
+
+#[test]
 fn rank_4_has_channels_last() {
     let dir = folder();
     write(&dir, TRAIN[0], &idx(&[3, 1, 2, 3], &[7; 18]));

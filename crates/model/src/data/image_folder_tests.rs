@@ -259,7 +259,8 @@ fn a_folder_is_prepared_as_prediction_prepares_it() {
             predicted.push(prepare_image(&file.path(), shape, prepare, Invert::Auto).unwrap().bytes);
         }
         let mut loaded: Vec<Vec<u8>> = (0..train.len()).map(|i| train.image(i).to_vec()).collect();
-        (predicted.sort(), loaded.sort());
+        predicted.sort();
+        loaded.sort();
         assert_eq!(loaded, predicted, "{shape} {prepare:?}");
     }
 }

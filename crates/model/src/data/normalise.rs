@@ -27,7 +27,7 @@ const BOX: (u32, u32) = (20, 28);
 /// own, or like them. A blank page gives a black image marked `blank`.
 pub(super) fn prepare_ink(mut image: GrayImage, shape: ImageShape, invert: Invert) -> PreparedImage {
     let inverted = match invert {
-        Invert::Auto => border_median(&image) > 127,
+        Invert::Auto => has_light_border(image.as_raw(), image.width() as usize),
         Invert::Always => true,
         Invert::Never => false,
     };
@@ -47,6 +47,16 @@ pub(super) fn prepare_ink(mut image: GrayImage, shape: ImageShape, invert: Inver
         centre(&fit(&image, shape), shape).into_raw()
     };
     PreparedImage { shape, bytes, inverted, rescaled: !as_it_is, blank }
+}
+
+/// Whether the median of the outermost pixels of a grey image is above 127: dark ink on light ground.
+pub(super) fn has_light_border(image: &[u8], width: usize) -> bool {
+    let (first, last) = (&image[..width], &image[image.len() - width..]);
+    let sides = image.chunks_exact(width).flat_map(|row| [row[0], row[width - 1]]);
+    let levels = first.iter().chain(last).copied().chain(sides);
+    let (all, light) = levels.fold((0, 0), |(all, light), level| (all + 1, light + usize::from(level > 127)));
+    // An even number, of which the upper middle one counts.
+    2 * light >= all
 }
 
 /// Median level of the outermost pixels.

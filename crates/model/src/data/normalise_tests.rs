@@ -79,6 +79,16 @@ fn lossy_pictures_with_grain_find_the_same_ink() {
 }
 
 #[test]
+fn a_light_border_is_one_with_a_light_median() {
+    for number in 0..200 {
+        let bits = |x: u32, y: u32| tilegrad_kernels::hash::bits(number, x, y);
+        let (width, height) = (1 + bits(9, 0) % 7, 1 + bits(9, 1) % 7);
+        let image = GrayImage::from_fn(width, height, |x, y| Luma([(bits(x, y) % 256) as u8]));
+        assert_eq!(has_light_border(image.as_raw(), width as usize), border_median(&image) > 127, "{width}x{height}");
+    }
+}
+
+#[test]
 fn centre_of_mass_is_in_the_middle() {
     // A heavy block at the left of a faint one of the same size.
     let mut image = drawing((40, 40), 0, 255, [5, 10, 10, 20]);
