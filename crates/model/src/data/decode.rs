@@ -32,7 +32,8 @@ pub(super) fn decode(path: &Path) -> Result<DynamicImage, DataError> {
 
 /// A reader of a JPEG file that was not cut short.
 fn whole_jpeg(mut file: BufReader<File>) -> Result<ImageReader<BufReader<File>>, Problem> {
-    if !jpeg::is_whole(&mut file)? {
+    // What does not begin like a JPEG is none, and not one that was cut.
+    if file.fill_buf()?.starts_with(&[0xff, 0xd8]) && !jpeg::is_whole(&mut file)? {
         return Err(Problem::Image { cause: "the file ends before its end marker: it was cut short".into() });
     }
     file.rewind()?;
@@ -174,6 +175,10 @@ mod tests {
         let path = dir.path().join("note.png");
         fs::write(&path, "dear diary").unwrap();
         assert!(message(decode(&path)).contains("note.png: can't be decoded as an image: "));
+        let path = dir.path().join("note.jpg");
+        fs::write(&path, "dear diary").unwrap();
+        let text = message(decode(&path));
+        assert!(text.contains("can't be decoded as an image: ") && !text.contains("cut short"), "{text}");
     }
 
     /// Pixels that leave traces in every part of a file.
