@@ -10,7 +10,7 @@ use image::{ImageFormat, ImageReader};
 
 use super::error::{At, DataError, Problem, name_list, one_line};
 use super::idx::is_idx_name;
-use super::listing::{Entry, entries};
+use super::listing::{Entry, check_file, entries};
 
 /// A sub-folder with the images of one class.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl ClassFolder {
         for entry in found {
             if entry.is_dir {
                 skipped.folders.push(format!("{name}/{}", entry.name.to_string_lossy()));
-            } else if is_image(&entry.path)? {
+            } else if is_image(&entry.path) {
                 images.push(entry.path);
             } else {
                 *skipped.files.entry(ending(&entry.path)).or_default() += 1;
@@ -89,22 +89,25 @@ fn ending(path: &Path) -> String {
 
 /// Whether the file's name or its first bytes say that it is an image of a kind that can be read. Whether it can be
 /// read in fact is seen later.
-fn is_image(path: &Path) -> Result<bool, DataError> {
+fn is_image(path: &Path) -> bool {
     if path.extension().and_then(ImageFormat::from_extension).is_some_and(|format| format.reading_enabled()) {
-        return Ok(true);
+        return true;
     }
-    // A pipe would be waited for, and is no image.
-    if !path.metadata().at(path)?.is_file() {
-        return Ok(false);
+    match first_bytes(path).map(|start| image::guess_format(&start)) {
+        // Two letters are a weak sign: a text may begin with them.
+        Ok(Ok(format @ (ImageFormat::Bmp | ImageFormat::Pnm))) => has_header(path, format),
+        Ok(Ok(format)) => format.reading_enabled(),
+        // Unknown, or not to be read: nothing says that it is an image.
+        Ok(Err(_)) | Err(_) => false,
     }
+}
+
+fn first_bytes(path: &Path) -> Result<Vec<u8>, DataError> {
+    // A pipe would be waited for.
+    check_file(path)?;
     let mut start = Vec::new();
     File::open(path).at(path)?.take(16).read_to_end(&mut start).at(path)?;
-    Ok(match image::guess_format(&start) {
-        // Two letters are a weak sign: a text may begin with them.
-        Ok(format @ (ImageFormat::Bmp | ImageFormat::Pnm)) => has_header(path, format),
-        Ok(format) => format.reading_enabled(),
-        Err(_) => false,
-    })
+    Ok(start)
 }
 
 fn has_header(path: &Path, format: ImageFormat) -> bool {
@@ -129,7 +132,7 @@ mod tests {
         let file = |name: &str| dir.path().join(name);
         let written = |name: &str, bytes: &[u8]| {
             fs::write(file(name), bytes).unwrap();
-            is_image(&file(name)).unwrap()
+            is_image(&file(name))
         };
         grey(&file("a.png"), 2, 2, 9);
         colour(&file("a.bmp"), 2, 2, [1, 2, 3]);

@@ -168,6 +168,24 @@ fn what_is_no_image_is_skipped_and_counted() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn links_to_nothing_and_pipes_stop_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    pets(dir.path(), 2);
+    for name in ["cat/gone.png", "cat/gone.txt"] {
+        std::os::unix::fs::symlink(dir.path().join("nowhere"), dir.path().join(name)).unwrap();
+    }
+    let pipe = std::process::Command::new("mkfifo").arg(dir.path().join("dog/pipe.png")).status().unwrap();
+    assert!(pipe.success());
+    let text = message(load(dir.path(), &any()));
+    assert!(
+        text.contains("2 of 6 images can't be read: cat/gone.png: can't be read: ") && text.contains("dog/pipe.png")
+    );
+    let found = load(dir.path(), &LoadOptions { skip_bad: true, ..any() }).unwrap();
+    assert_eq!((found.train.len(), found.notes.len()), (4, 2), "{:?}", found.notes);
+}
+
 #[test]
 fn an_empty_class_counts_where_it_is_named() {
     let dir = tempfile::tempdir().unwrap();

@@ -29,7 +29,8 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<Entry>, DataError> {
         let entry = entry.at(dir)?;
         let (name, path) = (entry.file_name(), entry.path());
         if !is_litter(&name) {
-            let is_dir = path.metadata().at(&path)?.is_dir();
+            // A link to nothing is no folder; whether it matters is seen when it is read.
+            let is_dir = path.metadata().is_ok_and(|metadata| metadata.is_dir());
             entries.push(Entry { name, path, is_dir });
         }
     }
