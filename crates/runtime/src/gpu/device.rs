@@ -124,8 +124,8 @@ impl GpuDevice {
         let staging = self.create_buffer("staging", bytes, usage)?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(&memory.buffer, 0, &staging, 0, bytes);
-        self.queue.submit([encoder.finish()]);
-        Ok(GpuSnapshot::start(&self.device, &self.info.name, &self.faults, staging))
+        let copied = self.queue.submit([encoder.finish()]);
+        Ok(GpuSnapshot::start(&self.device, &self.info.name, &self.faults, staging, copied))
     }
 
     pub fn prepare(

@@ -16,18 +16,26 @@ pub struct GpuSnapshot {
     name: String,
     faults: Faults,
     staging: wgpu::Buffer,
+    /// The submission of the copy: later work is nothing to wait for.
+    copied: wgpu::SubmissionIndex,
     state: Arc<AtomicU8>,
 }
 
 impl GpuSnapshot {
-    /// Asks for the contents of `staging`, into which a copy has been submitted.
-    pub fn start(device: &wgpu::Device, name: &str, faults: &Faults, staging: wgpu::Buffer) -> Self {
+    /// Asks for the contents of `staging`, into which the submission `copied` copies.
+    pub fn start(
+        device: &wgpu::Device,
+        name: &str,
+        faults: &Faults,
+        staging: wgpu::Buffer,
+        copied: wgpu::SubmissionIndex,
+    ) -> Self {
         let state = Arc::new(AtomicU8::new(PENDING));
         let seen = Arc::clone(&state);
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
             seen.store(if result.is_ok() { MAPPED } else { FAILED }, Ordering::Release);
         });
-        Self { device: device.clone(), name: name.into(), faults: faults.clone(), staging, state }
+        Self { device: device.clone(), name: name.into(), faults: faults.clone(), staging, copied, state }
     }
 
     pub fn is_ready(&self) -> bool {
@@ -39,7 +47,8 @@ impl GpuSnapshot {
     pub fn wait(self) -> Result<Vec<u32>, RuntimeError> {
         let lost = |problem: String| RuntimeError::Lost { device: self.name.clone(), problem };
         while self.state.load(Ordering::Acquire) == PENDING {
-            let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+            let polled =
+                self.device.poll(wgpu::PollType::Wait { submission_index: Some(self.copied.clone()), timeout: None });
             self.faults.check()?;
             polled.map_err(|error| lost(one_line(&error.to_string())))?;
         }

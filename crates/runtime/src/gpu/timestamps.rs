@@ -60,9 +60,9 @@ impl<'a> Timestamps<'a> {
             encoder.resolve_query_set(set, 0..2 * calls as u32, &resolved, (number * PER_SET) as u64 * PER_CALL);
         }
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
-        self.device.queue.submit([encoder.finish()]);
-        let words =
-            GpuSnapshot::start(&self.device.device, &self.device.info.name, &self.device.faults, staging).wait()?;
+        let copied = self.device.queue.submit([encoder.finish()]);
+        let device = &self.device;
+        let words = GpuSnapshot::start(&device.device, &device.info.name, &device.faults, staging, copied).wait()?;
         let period = f64::from(self.device.queue.get_timestamp_period()) * 1e-9;
         Ok(words.chunks_exact(4).take(self.calls).map(|words| seconds(words, period)).collect())
     }

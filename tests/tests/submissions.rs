@@ -1,0 +1,90 @@
+//! What is waited for on an adapter: a read waits for its own copy, not for what was submitted after it.
+
+#![allow(clippy::print_stdout, reason = "what was covered is part of the result")]
+
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tilegrad_kernels::{Element, matmul};
+use tilegrad_runtime::{Device, Graph, Memory, Plan, Purpose};
+use tilegrad_tests::devices;
+
+const SIDE: u32 = 256;
+
+/// A product of two matrices of `SIDE` rows and columns, and the memory of its result.
+fn product(device: &Device) -> Result<(Plan, Memory)> {
+    let len = (SIDE * SIDE) as usize;
+    let mut graph = Graph::new();
+    let mut buffer = |name: &str| graph.external(name, len, Element::F32, Purpose::Scratch);
+    let io = matmul::Io { a: buffer("a"), b: buffer("b"), c: buffer("c") };
+    let slices = [io.a.clone(), io.b.clone(), io.c.clone()];
+    let ones = vec![1.0f32.to_bits(); len];
+    let memories = slices.iter().map(|slice| device.upload(&slice.name, &ones)).collect::<Result<Vec<_>, _>>()?;
+    let dims = matmul::Dims { m: SIDE, n: SIDE, k: SIDE, layout: matmul::Layout::NN, splits: 1 };
+    graph.push("product", matmul::call(io, dims)?);
+    let external: Vec<_> = slices.iter().zip(&memories).collect();
+    let plan = device.prepare(&graph, &external)?;
+    Ok((plan, memories.into_iter().next_back().context("three memories")?))
+}
+
+/// Runs that take the device about `time`.
+fn runs_of(device: &Device, plan: &Plan, time: Duration) -> Result<u32> {
+    // The first run compiles.
+    plan.run(1)?;
+    device.wait()?;
+    let mut runs = 1;
+    loop {
+        let started = Instant::now();
+        plan.run(runs)?;
+        device.wait()?;
+        let taken = started.elapsed();
+        if taken * 8 > time {
+            return Ok((f64::from(runs) * time.as_secs_f64() / taken.as_secs_f64()).ceil() as u32);
+        }
+        runs *= 2;
+    }
+}
+
+/// On a driver whose submissions return at once, SwiftShader: lavapipe's wait for the work before them.
+#[test]
+fn an_old_snapshot_does_not_wait_for_newer_work() {
+    let path = std::env::var("TILEGRAD_SWIFTSHADER_ICD")
+        .unwrap_or_else(|_| "/usr/lib/chromium/vk_swiftshader_icd.json".into());
+    let there = Path::new(&path).is_file();
+    if !there && std::env::var_os("TILEGRAD_NO_SECOND_DRIVER").is_some() {
+        println!("NOT COVERED: waits on SwiftShader, because {path} is missing and TILEGRAD_NO_SECOND_DRIVER is set");
+        return;
+    }
+    assert!(there, "{path} is missing; install Debian's chromium, or set TILEGRAD_NO_SECOND_DRIVER=1 to go without");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["old_and_new_snapshot", "--exact", "--include-ignored", "--nocapture"])
+        .env("VK_DRIVER_FILES", &path)
+        .env("VK_ICD_FILENAMES", &path)
+        .env("TILEGRAD_TEST_DEVICE", "SwiftShader")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+#[ignore = "run by an_old_snapshot_does_not_wait_for_newer_work, on the driver that it is about"]
+fn old_and_new_snapshot() -> Result<()> {
+    let device = devices::adapter()?;
+    let (plan, result) = product(&device)?;
+    let runs = runs_of(&device, &plan, Duration::from_secs(2))?;
+    // Long enough that the old snapshot is still under way when the newer work is submitted, in pieces as by a training.
+    plan.run(runs.div_ceil(4))?;
+    let old = device.snapshot(&result)?;
+    for _ in 0..4 {
+        plan.run(runs.div_ceil(4))?;
+    }
+    assert!(!old.is_ready(), "the device is faster than was measured");
+    let new = device.snapshot(&result)?;
+    let words = old.wait()?;
+    assert!(!new.is_ready(), "the wait for an old snapshot drained the queue");
+    assert!(words.iter().all(|&word| f32::from_bits(word) == SIDE as f32));
+    assert_eq!(new.wait()?, words);
+    Ok(())
+}
