@@ -88,3 +88,15 @@ fn old_and_new_snapshot() -> Result<()> {
     assert_eq!(new.wait()?, words);
     Ok(())
 }
+
+#[test]
+fn a_long_run_is_cut_at_calls_with_the_same_result() -> Result<()> {
+    let device = devices::adapter()?;
+    let (plan, result) = product(&device)?;
+    assert_eq!(plan.run_in_pieces(3, Duration::from_secs(3600))?, 1);
+    let whole = device.read(&result)?;
+    device.write(&result, 0, &vec![0; whole.len()])?;
+    assert_eq!(plan.run_in_pieces(3, Duration::ZERO)?, 3, "a submission for each call");
+    assert_eq!(device.read(&result)?, whole);
+    Ok(())
+}

@@ -4,6 +4,7 @@ use crate::choice::{self, AdapterReport, DeviceChoice, DeviceKind, Picked};
 use crate::memory_plan::MemoryUse;
 use crate::select::Candidate;
 use crate::{Graph, RuntimeError, cpu, gpu};
+use std::time::Duration;
 use tilegrad_kernels::Call;
 
 /// Where plans run: a wgpu adapter, or the CPU references. Cheap to clone.
@@ -282,6 +283,22 @@ impl Plan {
             PlanKind::Cpu(plan) => {
                 plan.run(times);
                 Ok(())
+            }
+        }
+    }
+
+    /// As [`Plan::run`], in submissions of up to `most` as far as is known, instead of half a second; gives their number, which is
+    /// 0 on the CPU device.
+    ///
+    /// # Errors
+    /// Those of [`Plan::run`].
+    #[doc(hidden)]
+    pub fn run_in_pieces(&self, times: u32, most: Duration) -> Result<usize, RuntimeError> {
+        match &self.0 {
+            PlanKind::Gpu(plan) => plan.run_in_pieces(times, 0..plan.calls(), most),
+            PlanKind::Cpu(plan) => {
+                plan.run(times);
+                Ok(0)
             }
         }
     }

@@ -12,6 +12,12 @@ pub fn candidates(kernel: &'static Kernel) -> impl Iterator<Item = Candidate> {
     all.flat_map(|kernel| kernel.variants.iter().map(move |variant| (kernel, variant)))
 }
 
+/// Whether a device of `family` may be offered `variant` for a faster one. On a GPU, variants without workgroup memory can spill
+/// their registers and run for seconds, and a dispatch that has begun cannot be ended.
+pub fn suits(variant: &Variant, family: Family) -> bool {
+    !(family == Family::SharedMemory && variant.family == Family::BarrierFree)
+}
+
 /// The first variant made for `family` that fits `params`; failing that the last one good everywhere, or
 /// the last one at all. Variants that the device cannot run (`runs`) are never taken.
 pub fn preferred(
@@ -53,6 +59,18 @@ mod tests {
     #[test]
     fn a_variant_for_other_subgroups_is_never_taken() {
         assert_eq!([Some(8), Some(4), Some(32), None].map(taken), ["of 8", "of 4", "whole", "whole"]);
+    }
+
+    #[test]
+    fn a_gpu_is_offered_no_variant_for_software_adapters() {
+        let offered = |family| -> Vec<&str> {
+            let all = tilegrad_kernels::KERNELS.iter().flat_map(|kernel| kernel.variants);
+            all.filter(|variant| suits(variant, family) && variant.family == Family::BarrierFree)
+                .map(|variant| variant.name)
+                .collect()
+        };
+        assert_eq!(offered(Family::SharedMemory), [""; 0]);
+        assert!(offered(Family::BarrierFree).len() > 10);
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Device {
         let Kind::Gpu(device) = &self.0 else { return Ok(None) };
         let tuned = device.tuned.as_ref().and_then(|tuned| tuned.chosen(call));
         // The file may be from another build, or from anybody: the shader must be right for this call.
-        let able = tuned.filter(|(_, variant)| (variant.fits)(&call.params) && self.refuses(variant).is_none());
+        let able = tuned.filter(|(_, variant)| self.is_offered(variant, call));
         able.map_or_else(|| self.default_for(call), Ok).map(Some)
     }
 
@@ -58,9 +58,14 @@ impl Device {
         let default = self.default_for(call)?;
         let others = select::candidates(call.kernel).filter(|(kernel, variant)| {
             let is_default = *kernel == default.0 && variant.name == default.1.name;
-            !is_default && (variant.fits)(&call.params) && self.refuses(variant).is_none()
+            !is_default && self.is_offered(variant, call)
         });
         Ok(std::iter::once(default).chain(others).collect())
+    }
+
+    /// Whether `variant` is right for `call` and may be any good on this adapter.
+    fn is_offered(&self, variant: &Variant, call: &Call) -> bool {
+        (variant.fits)(&call.params) && select::suits(variant, self.family()) && self.refuses(variant).is_none()
     }
 
     /// Finds the fastest variant for each call of `graphs`, and saves what was found for every later

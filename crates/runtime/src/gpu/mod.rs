@@ -5,6 +5,7 @@ mod device;
 mod faults;
 mod limits;
 mod memory;
+mod pieces;
 mod pipeline;
 mod pipeline_cache;
 mod plan;

@@ -1,6 +1,7 @@
 //! A graph prepared for an adapter: everything resolved, so that a run only encodes and submits.
 
 use super::device::GpuDevice;
+use super::pieces::{self, Pace};
 use super::pipeline::{Pipeline, Wanted};
 use super::timestamps::{self, Timestamps};
 use super::{GpuMemory, limits};
@@ -9,6 +10,7 @@ use crate::memory_plan::{self, MemoryUse};
 use crate::{Graph, Node, RuntimeError, graph};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use tilegrad_kernels::{Access, Halves, Slice};
 
 /// Pipelines, bind groups and workgroups of every call.
@@ -17,6 +19,7 @@ pub struct GpuPlan {
     device: GpuDevice,
     calls: Vec<BoundCall>,
     memory: MemoryUse,
+    pace: Pace,
 }
 
 #[derive(Debug)]
@@ -74,30 +77,49 @@ impl GpuPlan {
         });
         let calls = calls.collect::<Result<Vec<_>, RuntimeError>>()?;
         device.faults.check()?;
-        Ok(Self { device: device.clone(), calls, memory: memory_plan::memory_use(graph, &plan) })
+        let pace = Pace::new(graph.nodes().iter().map(|node| &node.call));
+        Ok(Self { device: device.clone(), calls, memory: memory_plan::memory_use(graph, &plan), pace })
     }
 
     pub fn run(&self, times: u32) -> Result<(), RuntimeError> {
         self.run_calls(times, 0..self.calls.len())
     }
 
-    /// Encodes a part of the calls, `times` times, and submits it.
+    /// Encodes a part of the calls, `times` times, and submits it, in several pieces if it would take long.
     pub fn run_calls(&self, times: u32, part: Range<usize>) -> Result<(), RuntimeError> {
+        self.run_in_pieces(times, part, pieces::MOST).map(|_| ())
+    }
+
+    /// As [`GpuPlan::run_calls`], in pieces of up to `most` as far as is known; gives their number.
+    pub fn run_in_pieces(&self, times: u32, part: Range<usize>, most: Duration) -> Result<usize, RuntimeError> {
+        let pieces = self.pace.pieces(times, &part, most);
+        for piece in &pieces {
+            self.submit(piece);
+        }
+        if part.len() == self.calls.len()
+            && let Some(timer) = self.pace.timer(times)
+        {
+            self.device.queue.on_submitted_work_done(timer);
+        }
+        // Frees what finished submissions held; without it their memory piles up until the next read.
+        let polled = self.device.device.poll(wgpu::PollType::Poll);
+        self.device.faults.check()?;
+        let lost = |error: wgpu::PollError| RuntimeError::Lost {
+            device: self.device.info.name.clone(),
+            problem: super::faults::one_line(&error.to_string()),
+        };
+        polled.map(|_| pieces.len()).map_err(lost)
+    }
+
+    fn submit(&self, piece: &[Range<usize>]) {
         let mut encoder = self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for call in (0..times).flat_map(|_| &self.calls[part.clone()]) {
+            for call in piece.iter().flat_map(|run| &self.calls[run.clone()]) {
                 call.encode(&mut pass);
             }
         }
         self.device.queue.submit([encoder.finish()]);
-        // Frees what finished submissions held; without it their memory piles up until the next read.
-        let polled = self.device.device.poll(wgpu::PollType::Poll);
-        self.device.faults.check()?;
-        polled.map(|_| ()).map_err(|error| RuntimeError::Lost {
-            device: self.device.info.name.clone(),
-            problem: super::faults::one_line(&error.to_string()),
-        })
     }
 
     /// Runs all calls once, each in a pass of its own, and gives the seconds of each by the adapter's clock. None if it has
