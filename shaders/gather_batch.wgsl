@@ -1,9 +1,12 @@
 // One batch of examples, gathered by index from bytes on the device and scaled to floats.
 // A thread makes one element of x; the first of a row writes the row's label too.
-// Rows beyond the pass's last example are zeros; indices beyond the data are clamped to its end.
+// Rows beyond the pass's last example are zeros; indices beyond the data are clamped to its end. Bound are the images of the
+// examples from `first` on: rows of others are left alone, and zeros and labels are for the call with the first of all.
 // Rust: crates/kernels/src/gather_batch.rs
 
 override examples: u32;
+override first: u32;
+override held: u32;
 override size: u32;
 override positions: u32;
 override batch: u32;
@@ -23,7 +26,7 @@ struct StepState {
 
 alias StoredX = f32; // or f16
 
-@group(0) @binding(0) var<storage, read> images: array<u32>; // [examples, size] bytes, four to a word
+@group(0) @binding(0) var<storage, read> images: array<u32>; // [held, size] bytes, four to a word
 @group(0) @binding(1) var<storage, read> labels: array<u32>; // [examples]
 @group(0) @binding(2) var<storage, read> indices: array<u32>; // [positions]
 @group(0) @binding(3) var<storage, read> state: StepState;
@@ -45,17 +48,17 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
     let row = i / size;
     let column = i % size;
-    var pixel = 0.0;
-    var label = 0u;
-    if row < valid_rows() {
-        let example = min(indices[min(state.batch * batch + row, positions - 1u)], examples - 1u);
-        let at = example * size + column;
+    let valid = row < valid_rows();
+    let example = min(indices[min(state.batch * batch + row, positions - 1u)], examples - 1u);
+    if valid && example - first < held {
+        let at = (example - first) * size + column;
         let byte = (images[at / 4u] >> (8u * (at % 4u))) & 255u;
-        pixel = f32(byte) * scale + shift;
-        label = labels[example];
+        x[i] = StoredX(f32(byte) * scale + shift);
     }
-    x[i] = StoredX(pixel);
-    if column == 0u {
-        y[row] = label;
+    if !valid && first == 0u {
+        x[i] = StoredX(0.0);
+    }
+    if column == 0u && first == 0u {
+        y[row] = select(0u, labels[example], valid);
     }
 }

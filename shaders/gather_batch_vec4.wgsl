@@ -1,10 +1,13 @@
 // One batch of examples, gathered by index from bytes on the device and scaled to floats, four bytes at a time.
 // A thread makes four elements of x from one word; the first of a row writes the row's label too.
 // Rows beyond the pass's last example are zeros; indices beyond the data are clamped to its end. Threads beyond the batch
-// repeat its last elements and store nothing, so no load needs a branch.
+// repeat its last elements and store nothing, so no load needs a branch. Bound are the images of the examples from `first` on:
+// rows of others are left alone, and zeros and labels are for the call with the first of all.
 // Rust: crates/kernels/src/gather_batch_vec4.rs
 
 override examples: u32;
+override first: u32;
+override held: u32;
 override size: u32;
 override positions: u32;
 override batch: u32;
@@ -24,7 +27,7 @@ struct StepState {
 
 alias StoredX = f32; // or f16
 
-@group(0) @binding(0) var<storage, read> images: array<u32>; // [examples, size] bytes, four to a word
+@group(0) @binding(0) var<storage, read> images: array<u32>; // [held, size] bytes, four to a word
 @group(0) @binding(1) var<storage, read> labels: array<u32>; // [examples]
 @group(0) @binding(2) var<storage, read> indices: array<u32>; // [positions]
 @group(0) @binding(3) var<storage, read> state: StepState;
@@ -47,11 +50,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let column = at % words;
     let valid = row < valid_rows();
     let example = min(indices[min(state.batch * batch + row, positions - 1u)], examples - 1u);
-    let bytes = (vec4u(images[example * words + column]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
-    if i < batch * words {
+    // Below `first` this wraps around to something large.
+    let place = example - first;
+    let bytes = (vec4u(images[min(place, held - 1u) * words + column]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
+    if i < batch * words && select(first == 0u, place < held, valid) {
         x[i] = vec4<StoredX>(select(vec4f(), vec4f(bytes) * scale + shift, valid));
-        if column == 0u {
-            y[row] = select(0u, labels[example], valid);
-        }
+    }
+    if i < batch * words && column == 0u && first == 0u {
+        y[row] = select(0u, labels[example], valid);
     }
 }

@@ -4,7 +4,7 @@ use naga::{AddressSpace, Module, Scalar, ScalarKind, StorageAccess, TypeInner, V
 use std::{collections::BTreeSet, fs, path::PathBuf};
 use tilegrad_kernels::{
     Access, Binding, Element, Field, FieldType, Halves, KERNELS, Kernel, POISON, Threads,
-    state::{Metrics, StepState},
+    state::{Member, Metrics, StepState},
 };
 
 type Check = Result<(), String>;
@@ -123,19 +123,29 @@ fn element(module: &Module, name: &str, ty: naga::Handle<naga::Type>) -> Result<
 /// A struct that Rust declares too: member names, types and offsets.
 fn shared_struct(module: &Module, name: &str, members: &[naga::StructMember]) -> Check {
     let fields = match name {
-        "StepState" => StepState::FIELDS,
-        "Metrics" => Metrics::FIELDS,
+        "StepState" => StepState::MEMBERS,
+        "Metrics" => Metrics::MEMBERS,
         _ => return Err(format!("struct {name} is neither StepState nor Metrics")),
     };
     let wgsl: Names = members
         .iter()
         .map(|member| {
             let field = member.name.as_deref().unwrap_or("(nameless)");
-            format!("{field}: {} at {}", scalar_name(&module.types[member.ty].inner), member.offset)
+            format!("{field}: {} at {}", member_type(module, member.ty), member.offset)
         })
         .collect();
-    let rust = fields.iter().enumerate().map(|(i, field)| format!("{} at {}", field_name(field), 4 * i)).collect();
+    let rust = fields.iter().map(|Member { name, ty, offset }| format!("{name}: {ty} at {offset}")).collect();
     same(&format!("struct {name}"), wgsl, rust)
+}
+
+/// A number, or an array of as many.
+fn member_type(module: &Module, ty: naga::Handle<naga::Type>) -> String {
+    match module.types[ty].inner {
+        TypeInner::Array { base, size: naga::ArraySize::Constant(len), .. } => {
+            format!("array<{}, {len}>", scalar_name(&module.types[base].inner))
+        }
+        ref other => scalar_name(other),
+    }
 }
 
 fn described(binding: &Binding, index: usize, halves: Halves) -> String {

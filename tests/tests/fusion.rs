@@ -73,7 +73,7 @@ fn config(network: Network, fuse: bool) -> Config {
 }
 
 fn step(network: &Network, fuse: bool) -> Program {
-    let data = DataSize { examples: 16, indices: 16 };
+    let data = DataSize::whole(16, 16);
     Program::record(&config(network.clone(), fuse), Mode::Train, 16, data).unwrap()
 }
 

@@ -48,7 +48,7 @@ fn config_with(pool: Layer, precision: Precision) -> Config {
 }
 
 fn step(config: &Config) -> Program {
-    Program::record(config, Mode::Train, 24, DataSize { examples: 250, indices: 250 }).unwrap()
+    Program::record(config, Mode::Train, 24, DataSize::whole(250, 250)).unwrap()
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! On adapters that emulate lanes a load of one byte costs as much as one of a word; see docs/performance.md.
 
 use crate::contract::prelude::*;
-use crate::gather_batch::{self, Dims, Io, Params};
+use crate::gather_batch::{self, Params};
 
 /// The kernel.
 pub static KERNEL: Kernel = Kernel {
@@ -44,23 +44,22 @@ fn fits(words: &[u32]) -> bool {
 }
 
 fn cases() -> Vec<Case> {
-    // Examples, bytes of each, batch, and where the pass stands: full, short and empty batches, workgroups ± 1, and a
-    // state that points beyond the indices.
-    [(1, 4, 1, 0, 1), (10, 784, 2, 3, 10), (9, 252, 4, 2, 9), (41, 260, 55, 0, 41), (5, 4, 2, 9, 100)]
-        .into_iter()
-        .map(|(examples, size, batch, position, count)| {
-            let mut case = Case::named(format!("{batch} of {examples}x{size} at batch {position} of {count}"));
-            let dims = Dims { examples, size, indices: examples, batch, scale: 1.0 / 255.0, shift: -0.5 };
-            let io = Io {
-                images: case.bytes("images", (examples * size / 4) as usize),
-                labels: case.integers("labels", (0..examples).map(|i| i % 10)),
-                // Backwards; the last index lies beyond the data.
-                indices: case.integers("indices", (0..examples).map(|i| examples - i)),
-                state: case.state(position, count),
-                x: case.output("x", (batch * size) as usize),
-                y: case.output_integers("y", batch as usize),
-            };
-            case.finish(gather_batch::call(io, dims).map(|call| Call { kernel: &KERNEL, ..call }))
-        })
-        .collect()
+    // Examples, those in the binding, bytes of each, batch, and where the pass stands: full, short and empty batches,
+    // workgroups ± 1, a state that points beyond the indices, and parts of the data.
+    [
+        (1, 0..1, 4, 1, 0, 1),
+        (10, 0..10, 784, 2, 3, 10),
+        (9, 0..9, 252, 4, 2, 9),
+        (41, 0..41, 260, 55, 0, 41),
+        (5, 0..5, 4, 2, 9, 100),
+        (41, 0..13, 260, 55, 0, 41),
+        (41, 13..26, 260, 55, 0, 41),
+        (41, 26..41, 260, 55, 0, 41),
+    ]
+    .into_iter()
+    .map(|(examples, part, size, batch, position, count)| {
+        gather_batch::case_of(examples, part, size, (batch, position, count))
+            .finish(|io, dims| gather_batch::call(io, dims).map(|call| Call { kernel: &KERNEL, ..call }))
+    })
+    .collect()
 }

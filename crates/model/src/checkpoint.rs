@@ -26,7 +26,8 @@ pub struct Checkpoint {
     pub classes: Vec<String>,
     /// Passes over the data done.
     pub epoch: u32,
-    /// Validation accuracy and loss of the best epoch so far.
+    /// How good the best epoch so far is, larger being better, and the loss that decides between equals. Of an accuracy
+    /// that is [monitored](crate::Monitor) the first is itself, of a loss its negative.
     pub best: Option<(f64, f64)>,
     /// The step state after the last step.
     pub state: StepState,

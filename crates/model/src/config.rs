@@ -35,6 +35,52 @@ pub struct TrainConfig {
     pub seed: u32,
     /// What is minimised.
     pub loss: Loss,
+    /// What the best epoch is best in; without it, accuracy on the validation part, or the training loss if there is none.
+    pub monitor: Option<Monitor>,
+}
+
+/// What the best epoch is best in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Monitor {
+    /// Accuracy on the validation part; of equals, the one of lower loss.
+    ValAccuracy,
+    /// Loss on the validation part.
+    ValLoss,
+    /// Accuracy on the training examples; of equals, the one of lower loss.
+    TrainAccuracy,
+    /// Loss on the training examples.
+    TrainLoss,
+}
+
+impl Monitor {
+    const ALL: [Self; 4] = [Self::ValAccuracy, Self::ValLoss, Self::TrainAccuracy, Self::TrainLoss];
+    const WORDS: &'static [&'static str] = &["val_accuracy", "val_loss", "train_accuracy", "train_loss"];
+
+    /// Its name in configurations.
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|monitor| monitor.word() == word)
+    }
+
+    /// Whether it is measured on the validation part.
+    pub fn needs_validation(self) -> bool {
+        matches!(self, Self::ValAccuracy | Self::ValLoss)
+    }
+
+    /// Whether it is a loss: the best is the smallest.
+    pub fn is_loss(self) -> bool {
+        matches!(self, Self::ValLoss | Self::TrainLoss)
+    }
+}
+
+impl TrainConfig {
+    /// What the best epoch is best in, in a training that is validated or not.
+    pub fn monitor(&self, validated: bool) -> Monitor {
+        self.monitor.unwrap_or(if validated { Monitor::ValAccuracy } else { Monitor::TrainLoss })
+    }
 }
 
 /// What is minimised.
@@ -76,7 +122,7 @@ impl Loss {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 10, batch: 64, seed: 42, loss: Loss::SoftmaxCrossEntropy }
+        Self { epochs: 10, batch: 64, seed: 42, loss: Loss::SoftmaxCrossEntropy, monitor: None }
     }
 }
 
@@ -171,6 +217,7 @@ impl TrainConfig {
                 Some("mean_squared_error") => Loss::MeanSquaredError,
                 _ => Loss::SoftmaxCrossEntropy,
             },
+            monitor: section.word("monitor", Monitor::WORDS)?.and_then(Monitor::of_word),
         };
         section.finish()?;
         Ok(train)
@@ -181,12 +228,14 @@ impl TrainConfig {
             Loss::SoftmaxCrossEntropy => Loss::KINDS[0],
             Loss::MeanSquaredError => Loss::KINDS[1],
         };
-        Table::from_iter([
+        let monitor = self.monitor.map(|monitor| ("monitor".to_owned(), monitor.word().into()));
+        let others = [
             ("epochs".to_owned(), Value::Integer(self.epochs.into())),
             ("batch".to_owned(), Value::Integer(self.batch.into())),
             ("seed".to_owned(), Value::Integer(self.seed.into())),
             ("loss".to_owned(), loss.into()),
-        ])
+        ];
+        others.into_iter().chain(monitor).collect()
     }
 }
 

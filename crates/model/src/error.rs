@@ -1,7 +1,7 @@
 //! What can go wrong between a configuration and a trained network.
 
 use crate::data::DataError;
-use crate::trainer::Cause;
+use crate::trainer::{Cause, Work};
 use std::path::PathBuf;
 use thiserror::Error;
 use tilegrad_kernels::ShapeError;
@@ -58,6 +58,39 @@ pub enum ModelError {
         step: u32,
         /// Where it began, if the step could be replayed.
         cause: Option<Box<Cause>>,
+    },
+    /// A device that did not do what it was given, or did it more than once.
+    #[error(
+        "{device} {} in {during}: it counted {counted} where {expected} were submitted, so nothing that it computed can be \
+         trusted; check it with `tilegrad validate`, or use --device cpu",
+        counted.verdict(expected)
+    )]
+    WorkLost {
+        /// Name of the device.
+        device: String,
+        /// What was under way, such as `training`.
+        during: &'static str,
+        /// What was submitted.
+        expected: Work,
+        /// What the device says that it did.
+        counted: Work,
+    },
+    /// Data that a device has no room for.
+    #[error(
+        "{data}: {device} has no room for {examples} images of {bytes} bytes each ({problem}); try less data (--limit), \
+         smaller images, or a device with more memory"
+    )]
+    NoRoom {
+        /// Name of the data set.
+        data: String,
+        /// Examples of it.
+        examples: usize,
+        /// Bytes of one of them.
+        bytes: usize,
+        /// Name of the device.
+        device: String,
+        /// What the device said.
+        problem: String,
     },
     /// A call whose shapes do not agree.
     #[error(transparent)]

@@ -38,7 +38,7 @@ mod section;
 mod trainer;
 
 pub use checkpoint::Checkpoint;
-pub use config::{Config, DataConfig, Loss, TrainConfig};
+pub use config::{Config, DataConfig, Loss, Monitor, TrainConfig};
 pub use engine::{Engine, Lowering, Precision};
 pub use error::ModelError;
 pub use files::{remove_unfinished, write_atomically};
@@ -54,5 +54,5 @@ pub use parameters::{ParameterSet, ParameterSpec};
 pub use program::{DataSize, Mode, Program};
 pub use trainer::{
     CallDifference, Cause, EpochRecord, Evaluation, Evaluator, NamedTensor, Observer, PendingOutputs, Predictor,
-    Progress, Range, Stepper, Trainer,
+    Progress, Range, Stepper, Trainer, Work,
 };

@@ -6,6 +6,7 @@ use crate::ops::loss::{self, LossOutput};
 use crate::ops::{Op, Recorder, op_of};
 use crate::optimiser::Optimiser;
 use crate::{Layer, ModelError, fusion};
+use tilegrad_kernels::gather_batch::Part;
 use tilegrad_kernels::state::{Metrics, StepState};
 use tilegrad_kernels::{Element, Slice, adam, advance_step, gather_batch, sgd};
 use tilegrad_runtime::{Graph, Purpose};
@@ -28,6 +29,21 @@ pub struct DataSize {
     pub examples: u32,
     /// Examples that a pass takes.
     pub indices: u32,
+    /// Most examples in one buffer. Data that is too large for one binding lies in several.
+    pub part: u32,
+}
+
+impl DataSize {
+    /// All examples in one buffer.
+    pub fn whole(examples: u32, indices: u32) -> Self {
+        Self { examples, indices, part: examples }
+    }
+
+    /// The examples of each buffer.
+    pub(crate) fn parts(self) -> impl Iterator<Item = Part> {
+        let firsts = (0..self.examples).step_by(self.part.max(1) as usize);
+        firsts.map(move |first| Part { first, held: self.part.min(self.examples - first) })
+    }
 }
 
 /// A graph with the buffers that must be bound to it.
@@ -41,8 +57,8 @@ pub struct Program {
     pub gradients: Option<Slice>,
     /// What the optimiser remembers, when training.
     pub optimiser: Vec<Slice>,
-    /// Images as bytes, packed four to a word.
-    pub images: Slice,
+    /// Images as bytes, packed four to a word: one buffer, unless the data is too large for one binding.
+    pub images: Vec<Slice>,
     /// Labels of the images.
     pub labels: Slice,
     /// Order in which a pass takes the examples.
@@ -64,8 +80,7 @@ impl Program {
         let network = &config.network;
         let mut recorder = Recorder::new(network.parameters(), mode == Mode::Train);
         recorder.store_as(config.engine.precision.element());
-        let bytes = u64::from(data.examples) * network.shape_of(0).len();
-        let images = recorder.external("images", bytes.div_ceil(4) as usize, Element::U32, Purpose::Data);
+        let images = record_images(&mut recorder, network.shape_of(0).len(), data);
         let labels = recorder.external("labels", data.examples as usize, Element::U32, Purpose::Data);
         let indices = recorder.external("indices", data.indices as usize, Element::U32, Purpose::Data);
         let state = recorder.external("state", StepState::WORDS, Element::U32, Purpose::State);
@@ -82,8 +97,8 @@ impl Program {
             output: None,
         };
         let (x, y) = program.record_gather(&mut recorder, config, batch, data)?;
-        let Forward { ops, values } = record_forward(&mut recorder, config, batch, x)?;
-        let output = values.last().cloned().unwrap_or_else(|| program.images.clone());
+        let Forward { ops, values } = record_forward(&mut recorder, config, batch, x.clone())?;
+        let output = values.last().cloned().unwrap_or(x);
         match mode {
             Mode::Predict => {
                 recorder.keep(&output);
@@ -116,23 +131,22 @@ impl Program {
         let size = config.network.shape_of(0).len() as u32;
         let x = recorder.activation("x", batch as usize * size as usize);
         let y = recorder.integers("labels", batch as usize);
-        let io = gather_batch::Io {
-            images: self.images.clone(),
-            labels: self.labels.clone(),
-            indices: self.indices.clone(),
-            state: self.state.clone(),
-            x: x.clone(),
-            y: y.clone(),
-        };
-        let dims = gather_batch::Dims {
-            examples: data.examples,
-            size,
-            indices: data.indices,
-            batch,
-            scale: config.data.scale,
-            shift: config.data.shift,
-        };
-        recorder.push(gather_batch::call(io, dims))?;
+        for (images, part) in self.images.iter().zip(data.parts()) {
+            let io = gather_batch::Io {
+                images: images.clone(),
+                labels: self.labels.clone(),
+                indices: self.indices.clone(),
+                state: self.state.clone(),
+                x: x.clone(),
+                y: y.clone(),
+            };
+            let DataSize { examples, indices, .. } = data;
+            let (scale, shift) = (config.data.scale, config.data.shift);
+            recorder.push(gather_batch::call(
+                io,
+                gather_batch::Dims { examples, part, size, indices, batch, scale, shift },
+            ))?;
+        }
         Ok((x, y))
     }
 
@@ -187,6 +201,17 @@ impl Program {
             }
         }
     }
+}
+
+/// A buffer for each part of the images, which are `size` bytes each.
+fn record_images(recorder: &mut Recorder, size: u64, data: DataSize) -> Vec<Slice> {
+    let several = data.part < data.examples;
+    let parts = data.parts().enumerate().map(|(at, part)| {
+        let name = if several { format!("images{}", at + 1) } else { "images".into() };
+        let words = (u64::from(part.held) * size).div_ceil(4) as usize;
+        recorder.external(&name, words, Element::U32, Purpose::Data)
+    });
+    parts.collect()
 }
 
 /// The forward pass as recorded.

@@ -3,13 +3,14 @@
 use crate::choice::{self, AdapterReport, DeviceChoice, DeviceKind, Picked};
 use crate::memory_plan::MemoryUse;
 use crate::select::Candidate;
+use crate::trial::{Fault, Trial};
 use crate::{Graph, RuntimeError, cpu, gpu};
 use std::time::Duration;
 use tilegrad_kernels::Call;
 
 /// Where plans run: a wgpu adapter, or the CPU references. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Device(pub(crate) Kind);
+pub struct Device(pub(crate) Kind, pub(crate) Trial);
 
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
@@ -65,10 +66,10 @@ impl Device {
         let mut adapters = if *choice == DeviceChoice::Cpu { Vec::new() } else { gpu::enumerate() };
         let reports: Vec<AdapterReport> = adapters.iter().map(|(_, report)| report.clone()).collect();
         match choice::pick(choice, &reports)? {
-            Picked::Cpu(reason) => Ok(Self(Kind::Cpu(cpu::CpuDevice::open(reason)))),
+            Picked::Cpu(reason) => Ok(Self(Kind::Cpu(cpu::CpuDevice::open(reason)), Trial::default())),
             Picked::Adapter(at, reason) => {
                 let (adapter, report) = adapters.swap_remove(at);
-                Ok(Self(Kind::Gpu(gpu::GpuDevice::open(&adapter, &report, reason, options)?)))
+                Ok(Self(Kind::Gpu(gpu::GpuDevice::open(&adapter, &report, reason, options)?), Trial::default()))
             }
         }
     }
@@ -85,7 +86,7 @@ impl Device {
         };
         let (adapter, report) = gpu::enumerate().into_iter().nth(at).ok_or_else(missing)?;
         let reason = format!("adapter number {} of this machine", at + 1);
-        Ok(Self(Kind::Gpu(gpu::GpuDevice::open(&adapter, &report, reason, options)?)))
+        Ok(Self(Kind::Gpu(gpu::GpuDevice::open(&adapter, &report, reason, options)?), Trial::default()))
     }
 
     /// What the driver says about the adapter; none on the CPU device.
@@ -102,6 +103,18 @@ impl Device {
             Kind::Gpu(device) => device.info(),
             Kind::Cpu(device) => device.info(),
         }
+    }
+
+    /// Most bytes that one binding of a call can hold.
+    pub fn largest_binding(&self) -> u64 {
+        // Kernels count bytes in 32 bits.
+        let counted = u64::from(u32::MAX);
+        let own = match &self.0 {
+            Kind::Gpu(device) => device.limits.max_storage_buffer_binding_size.min(device.limits.max_buffer_size),
+            Kind::Cpu(_) => counted,
+        };
+        // Memory comes in whole words.
+        own.min(counted).min(self.1.largest_binding.unwrap_or(counted)) / 4 * 4
     }
 
     /// Memory for `len` words of four bytes, all zero.
@@ -184,10 +197,11 @@ impl Device {
         choose: &Choose<'_>,
     ) -> Result<Plan, RuntimeError> {
         graph.check()?;
-        match &self.0 {
-            Kind::Gpu(device) => device.prepare(graph, external, choose).map(|plan| Plan(PlanKind::Gpu(plan))),
-            Kind::Cpu(device) => device.prepare(graph, external).map(|plan| Plan(PlanKind::Cpu(plan))),
-        }
+        let plan = match &self.0 {
+            Kind::Gpu(device) => PlanKind::Gpu(device.prepare(graph, external, choose)?),
+            Kind::Cpu(device) => PlanKind::Cpu(device.prepare(graph, external)?),
+        };
+        Ok(Plan(plan, self.1.fault))
     }
 
     /// Waits until all submitted work is done.
@@ -264,7 +278,7 @@ impl Snapshot {
 
 /// A graph prepared for one device.
 #[derive(Debug)]
-pub struct Plan(PlanKind);
+pub struct Plan(PlanKind, Option<Fault>);
 
 #[derive(Debug)]
 enum PlanKind {
@@ -278,6 +292,9 @@ impl Plan {
     /// # Errors
     /// [`RuntimeError::Lost`] and [`RuntimeError::Refused`], also for work submitted earlier.
     pub fn run(&self, times: u32) -> Result<(), RuntimeError> {
+        if self.1.is_some() {
+            return (0..times).try_for_each(|_| (0..self.calls()).try_for_each(|call| self.run_call(call, 1)));
+        }
         match &self.0 {
             PlanKind::Gpu(plan) => plan.run(times),
             PlanKind::Cpu(plan) => {
@@ -312,6 +329,7 @@ impl Plan {
         if call >= self.calls() {
             return Err(RuntimeError::Graph(format!("there is no call {call}, only {}", self.calls())));
         }
+        let times = times * self.1.map_or(1, |fault| fault.times(call));
         match &self.0 {
             PlanKind::Gpu(plan) => plan.run_calls(times, call..call + 1),
             PlanKind::Cpu(plan) => {

@@ -54,7 +54,9 @@ pub enum RuntimeError {
         device: String,
     },
     /// The device has no room for a buffer.
-    #[error("{device} has no memory left for buffer `{buffer}` of {bytes} bytes; try a smaller batch")]
+    #[error(
+        "{device} has no memory left for buffer `{buffer}` of {bytes} bytes; try a smaller batch or less data (--limit)"
+    )]
     OutOfMemory {
         /// Name of the device.
         device: String,

@@ -13,6 +13,7 @@ mod graph;
 mod memory_plan;
 mod select;
 mod store;
+mod trial;
 mod tuner;
 mod variants;
 
@@ -23,4 +24,6 @@ pub use graph::{Buffer, Graph, Node, Purpose};
 pub use memory_plan::MemoryUse;
 pub use select::{Candidate, candidates, preferred};
 pub use store::VARIABLE as CACHE_VARIABLE;
+#[doc(hidden)]
+pub use trial::Fault;
 pub use tuner::{Confirmed, GAIN, Outcome, Row, StepTimes, TuneOptions, Tuning, TuningFile, Verdict, tuned_for};

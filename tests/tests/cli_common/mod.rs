@@ -162,13 +162,23 @@ pub fn metrics(run: &Path) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 
-/// metrics.jsonl must have a line for each of `epochs` epochs, and the figures of the test.
+/// metrics.jsonl must have a line for each of `epochs` epochs, and the test figures of the best and of the last one.
 pub fn assert_whole_metrics(run: &Path, epochs: u64) {
     let lines = metrics(run);
-    let found: Vec<Option<u64>> = lines.iter().map(|line| line["epoch"].as_u64()).collect();
-    let wanted: Vec<Option<u64>> = (1..=epochs).chain([epochs]).map(Some).collect();
-    assert_eq!(found, wanted);
-    assert!(lines.last().is_some_and(|line| line["test_loss"].is_f64() && line["test_accuracy"].is_f64()));
+    let (of_epochs, tests) = lines.split_at(lines.len() - 2);
+    let found: Vec<Option<u64>> = of_epochs.iter().map(|line| line["epoch"].as_u64()).collect();
+    assert_eq!(found, (1..=epochs).map(Some).collect::<Vec<_>>());
+    // The best of the validation: the largest accuracy, then the smallest loss, then the first.
+    let figure = |line: &serde_json::Value, key: &str| line[key].as_f64().expect("a figure");
+    let better = |a: &serde_json::Value, b: &serde_json::Value| {
+        let by_loss = figure(a, "val_loss").total_cmp(&figure(b, "val_loss"));
+        figure(b, "val_accuracy").total_cmp(&figure(a, "val_accuracy")).then(by_loss)
+    };
+    let best = of_epochs.iter().min_by(|a, b| better(a, b)).expect("an epoch")["epoch"].as_u64();
+    for (line, (name, epoch)) in tests.iter().zip([("best", best), ("last", Some(epochs))]) {
+        assert_eq!((line["checkpoint"].as_str(), line["epoch"].as_u64()), (Some(name), epoch));
+        assert!(line["test_loss"].is_f64() && line["test_accuracy"].is_f64());
+    }
 }
 
 /// Copies the files of a folder.

@@ -12,6 +12,7 @@ mod operand;
 mod source;
 
 pub use call::{BufferId, Call, Slice};
+pub(crate) use case::CaseBuilder;
 #[cfg(test)]
 pub(crate) use case::example_state;
 pub use case::{Case, CaseBuffer, POISON};

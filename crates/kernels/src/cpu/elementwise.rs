@@ -72,18 +72,21 @@ pub(crate) fn column_sum(p: &column_sum::Params, x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// Rows of floats from rows of bytes; `example` says which, if any.
+/// Rows of floats from rows of bytes; `place` says where the bytes of a row are, or none for zeros; nothing leaves it as it is.
 pub(crate) fn gather(
     p: &gather_batch::Params,
     images: &[u32],
-    example: impl Fn(usize) -> Option<usize> + Sync,
+    place: impl Fn(usize) -> Option<Option<usize>> + Sync,
     x: &mut [f32],
 ) {
     let size = p.size as usize;
     let images = bytemuck::cast_slice::<u32, u8>(images);
     let gather_row = |(row, pixels): (usize, &mut [f32])| {
-        let Some(example) = example(row) else { return pixels.fill(0.0) };
-        let bytes = &images[example * size..][..size];
+        let bytes = match place(row) {
+            Some(Some(place)) => &images[place * size..][..size],
+            Some(None) => return pixels.fill(0.0),
+            None => return,
+        };
         Arch::new().dispatch(|| {
             pixels.iter_mut().zip(bytes).for_each(|(pixel, byte)| *pixel = f32::from(*byte) * p.scale + p.shift);
         });

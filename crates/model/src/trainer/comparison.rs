@@ -2,7 +2,6 @@
 
 use super::Trainer;
 use super::diagnosis::Probe;
-use super::fit::shuffled;
 use crate::ModelError;
 use crate::data::Dataset;
 use std::fmt;
@@ -88,7 +87,7 @@ impl Trainer {
 
     fn begin_comparison(&mut self, data: &Dataset) -> Result<Probe, ModelError> {
         let session = self.session(data)?;
-        self.start_pass(&session, &shuffled(session.count, self.config.train.seed, self.epoch))?;
+        self.start_pass(&session, &self.order(&session))?;
         self.probe(&session)
     }
 }

@@ -3,14 +3,16 @@
 use crate::data::Dataset;
 use crate::program::DataSize;
 use crate::{Config, ModelError, Shape};
-use tilegrad_runtime::{Device, Memory};
+use tilegrad_runtime::{Device, Memory, RuntimeError};
 
-/// A data set on a device.
+/// A data set on a device: images in as many buffers of whole examples as its largest binding asks for.
 #[derive(Debug, Clone)]
 pub struct DeviceData {
-    pub images: Memory,
+    pub images: Vec<Memory>,
     pub labels: Memory,
     examples: u32,
+    /// Most examples in one buffer.
+    part: u32,
 }
 
 impl DeviceData {
@@ -18,14 +20,35 @@ impl DeviceData {
     /// each example.
     pub fn upload(device: &Device, config: &Config, data: &Dataset, labels: &[u32]) -> Result<Self, ModelError> {
         check(config, data)?;
-        let images = device.upload("images", &pack(data.images()))?;
+        let len = data.image_len();
+        let part = (device.largest_binding() / len as u64).min(data.len() as u64) as usize;
+        if part == 0 {
+            let problem = format!("one binding holds {} bytes", device.largest_binding());
+            return Err(no_room(device, data, problem));
+        }
+        let mut words = Vec::new();
+        let parts = data.images().chunks(part * len).map(|images| {
+            pack_into(images, &mut words);
+            device.upload("images", &words).map_err(|error| match error {
+                RuntimeError::Limit { .. } | RuntimeError::OutOfMemory { .. } => {
+                    no_room(device, data, error.to_string())
+                }
+                other => other.into(),
+            })
+        });
+        let images = parts.collect::<Result<_, _>>()?;
         let labels = device.upload("labels", labels)?;
-        Ok(Self { images, labels, examples: data.len() as u32 })
+        Ok(Self { images, labels, examples: data.len() as u32, part: part as u32 })
     }
 
     pub fn size(&self, indices: usize) -> DataSize {
-        DataSize { examples: self.examples, indices: indices as u32 }
+        DataSize { examples: self.examples, indices: indices as u32, part: self.part }
     }
+}
+
+fn no_room(device: &Device, data: &Dataset, problem: String) -> ModelError {
+    let (data, examples, bytes) = (data.name().to_owned(), data.len(), data.image_len());
+    ModelError::NoRoom { data, examples, bytes, device: device.info().name.clone(), problem }
 }
 
 /// Checks that the images of `data` fit the network.
@@ -41,14 +64,7 @@ pub fn check(config: &Config, data: &Dataset) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// Bytes as little-endian words, the last one filled up with zeros.
-fn pack(bytes: &[u8]) -> Vec<u32> {
-    let mut words = Vec::new();
-    pack_into(bytes, &mut words);
-    words
-}
-
-/// As [`pack`], in place of what `words` held.
+/// Bytes as little-endian words, the last one filled up with zeros, in place of what `words` held.
 pub fn pack_into(bytes: &[u8], words: &mut Vec<u32>) {
     let (whole, rest) = bytes.as_chunks::<4>();
     words.clear();
@@ -64,7 +80,10 @@ pub fn pack_into(bytes: &[u8], words: &mut Vec<u32>) {
 mod tests {
     #[test]
     fn bytes_are_packed_from_the_low_end() {
-        assert_eq!(super::pack(&[1, 2, 3, 4, 5]), [0x0403_0201, 5]);
-        assert_eq!(super::pack(&[1, 2, 3, 4]), [0x0403_0201]);
+        let mut words = vec![9; 3];
+        super::pack_into(&[1, 2, 3, 4, 5], &mut words);
+        assert_eq!(words, [0x0403_0201, 5]);
+        super::pack_into(&[1, 2, 3, 4], &mut words);
+        assert_eq!(words, [0x0403_0201]);
     }
 }

@@ -65,6 +65,13 @@ pub(super) struct Anchor {
     state: StepState,
 }
 
+impl Anchor {
+    /// Steps done before it.
+    pub(super) fn step(&self) -> u32 {
+        self.state.step
+    }
+}
+
 /// The program of a step whose every buffer can be looked at.
 pub(super) struct Probe {
     graph: Graph,
@@ -74,7 +81,7 @@ pub(super) struct Probe {
 }
 
 impl Trainer {
-    /// Reads what a replay of the steps from here on would start from.
+    /// Reads what a replay of the steps from here on would start from, before their pass begins.
     pub(super) fn anchor(&self) -> Result<Anchor, ModelError> {
         let optimiser = self.optimiser.iter().map(|block| self.device.read(block));
         Ok(Anchor {
@@ -84,7 +91,8 @@ impl Trainer {
         })
     }
 
-    fn restore(&self, anchor: &Anchor) -> Result<(), ModelError> {
+    /// Puts the training back to where it was at the anchor.
+    pub(super) fn restore(&self, anchor: &Anchor) -> Result<(), ModelError> {
         self.device.write(&self.parameters, 0, &anchor.parameters)?;
         for (block, words) in self.optimiser.iter().zip(&anchor.optimiser) {
             self.device.write(block, 0, words)?;
@@ -109,6 +117,7 @@ impl Trainer {
     /// Runs the steps from `anchor` on that come before `step`.
     fn run_up_to(&self, session: &Session, anchor: &Anchor, step: u32) -> Result<(), ModelError> {
         self.restore(anchor)?;
+        self.start_pass(session, &self.order(session))?;
         (anchor.state.step + 1..step).try_for_each(|_| Ok(session.plan.run(1)?))
     }
 

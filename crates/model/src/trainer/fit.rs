@@ -1,24 +1,17 @@
 //! Fitting: epochs of shuffled steps, watched by somebody who may stop them.
 
 use super::device_data::DeviceData;
-use super::{EpochRecord, Evaluation, Evaluator, Progress, Trainer};
+use super::{EpochRecord, Evaluator, Progress, Trainer, Work};
 use crate::data::{Dataset, Division, TrainingData};
 use crate::{Mode, ModelError, Program};
-use std::collections::VecDeque;
+use std::mem::offset_of;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
 use tilegrad_kernels::state::{Metrics, StepState};
 use tilegrad_kernels::{Slice, hash};
-use tilegrad_runtime::{Memory, Plan, Snapshot};
+use tilegrad_runtime::{Memory, Plan};
 
 /// Streams of random numbers from here on shuffle the examples, one stream per epoch.
 const SHUFFLE_STREAM: u32 = 0x5000_0000;
-/// Metrics on their way to the host; the oldest is waited for when there are more.
-const IN_FLIGHT: usize = 2;
-/// Steps are submitted together up to about this much time, so that progress is seen and Ctrl-C is heard.
-const CHUNK: Duration = Duration::from_millis(100);
-/// Most steps in one submission.
-const MOST_STEPS: u32 = 32;
 
 /// Watches a training, and may stop it.
 pub trait Observer {
@@ -30,17 +23,27 @@ pub trait Observer {
         Ok(())
     }
 
-    /// Called several times an epoch; `Break` stops the training at once, without a record of this epoch.
+    /// Called with what whoever started the training should know about it, after [`Observer::start`].
+    fn note(&mut self, _note: &str) {}
+
+    /// Called several times an epoch; `Break` stops the training at once, without a record of this epoch. The training
+    /// then stands where the epoch before it ended: that is what is saved, and gone on from.
     fn progress(&mut self, _progress: &Progress) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 
-    /// Called after each epoch, before the next one starts; `improved` if it is the best so far.
+    /// Called after each epoch, before the next one starts; `improved` if it is the best so far. `Break` stops the
+    /// training here: the epoch is done, and counts.
     ///
     /// # Errors
     /// Whatever it meets ends the training.
-    fn epoch(&mut self, _trainer: &Trainer, _record: &EpochRecord, _improved: bool) -> Result<(), ModelError> {
-        Ok(())
+    fn epoch(
+        &mut self,
+        _trainer: &Trainer,
+        _record: &EpochRecord,
+        _improved: bool,
+    ) -> Result<ControlFlow<()>, ModelError> {
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -56,22 +59,34 @@ pub(super) struct Session {
     pub(super) program: Program,
     /// The memory bound to each external buffer of the program.
     pub(super) bound: Vec<(Slice, Memory)>,
-    metrics: Memory,
+    pub(super) metrics: Memory,
     indices: Memory,
     /// Examples that are trained on.
     examples: Vec<u32>,
     /// How many these are.
     pub(super) count: u32,
-    validation: Option<Evaluator>,
+    /// Examples of a step: those of the configuration, or all that there are.
+    pub(super) batch: u32,
+    pub(super) validation: Option<Evaluator>,
+}
+
+impl Session {
+    /// Steps of an epoch; the last one may be short.
+    pub(super) fn steps(&self) -> u32 {
+        self.count.div_ceil(self.batch)
+    }
 }
 
 impl Trainer {
     /// Trains until the configured number of epochs is done. `data` is a [`Dataset`], of which a share is validated on,
     /// [`Splits`](crate::data::Splits), or [`TrainingData`] with a set of its own to validate on. A network whose classes
-    /// have no names yet takes the data's; else they must be the same, whatever their order.
+    /// have no names yet takes the data's; else they must be the same, whatever their order. A batch larger than the data is
+    /// cut down to it.
     ///
     /// # Errors
-    /// [`ModelError::Mismatch`] if the data does not fit, [`ModelError::NotFinite`] if the training diverges.
+    /// [`ModelError::Mismatch`] if the data does not fit, [`ModelError::NotFinite`] if the training diverges,
+    /// [`ModelError::WorkLost`] if the device did not do every step once. The training then stands where the last whole
+    /// epoch ended.
     pub fn fit<'a>(&mut self, data: impl Into<TrainingData<'a>>) -> Result<Vec<EpochRecord>, ModelError> {
         self.fit_watched(data, &mut Nobody)
     }
@@ -89,13 +104,21 @@ impl Trainer {
         self.labels(data.train)?;
         self.adopt_classes(data.train);
         let session = self.session(data)?;
+        self.validated = Some(session.validation.is_some());
         observer.start(self)?;
+        if session.batch < self.config.train.batch {
+            let (wanted, batch) = (self.config.train.batch, session.batch);
+            observer.note(&format!("a batch of {wanted} is cut down to the {batch} training examples that there are"));
+        }
         let mut records = Vec::new();
         while self.epoch < self.config.train.epochs {
             match self.run_epoch(&session, observer)? {
                 ControlFlow::Continue((record, improved)) => {
-                    observer.epoch(self, &record, improved)?;
+                    let flow = observer.epoch(self, &record, improved)?;
                     records.push(record);
+                    if flow.is_break() {
+                        break;
+                    }
                 }
                 ControlFlow::Break(()) => break,
             }
@@ -111,25 +134,22 @@ impl Trainer {
         let session = self.session(data)?;
         self.start_pass(&session, &(0..session.count).collect::<Vec<u32>>())?;
         let mut losses = Vec::new();
-        for _ in 0..steps {
+        for step in 0..steps {
             self.device.write(&session.metrics, 0, &[0; Metrics::WORDS])?;
             session.plan.run(1)?;
-            losses.push(read_metrics(self.device.snapshot(&session.metrics)?)?.loss());
+            let examples = session.count.saturating_sub(step.saturating_mul(session.batch)).min(session.batch);
+            let snapshot = self.device.snapshot(&session.metrics)?;
+            losses.push(self.read_metrics(snapshot, Work { steps: 1, examples }, "training")?.loss());
         }
         Ok(losses)
     }
 
     pub(super) fn session<'a>(&self, data: impl Into<TrainingData<'a>>) -> Result<Session, ModelError> {
         let data = data.into();
-        let batch = self.config.train.batch;
         let Division { train: examples, validation: held_out, .. } = self.config.divide(data);
         let count = examples.len() as u32;
-        if batch > count {
-            return Err(ModelError::Mismatch(format!(
-                "batch {batch} is larger than the {count} training examples of {}; try --batch {count}",
-                data.train.name()
-            )));
-        }
+        let batch = self.config.train.batch.min(count);
+        self.check_monitor(!held_out.is_empty(), data.train)?;
         let on_device = self.upload(data.train)?;
         let indices = self.device.alloc("indices", count as usize)?;
         let metrics = self.device.alloc("metrics", Metrics::WORDS)?;
@@ -138,7 +158,22 @@ impl Trainer {
         let plan = self.device.prepare(&program.graph, &borrowed(&bound))?;
         let validate_on = data.validation.map(|own| self.upload(own)).transpose()?.unwrap_or(on_device);
         let validation = (!held_out.is_empty()).then(|| Evaluator::new(self, &validate_on, &held_out)).transpose()?;
-        Ok(Session { plan, program, bound, metrics, indices, examples, count, validation })
+        Ok(Session { plan, program, bound, metrics, indices, examples, count, batch, validation })
+    }
+
+    /// An error if the best epoch is to be told by figures that there are none of.
+    fn check_monitor(&self, validated: bool, data: &Dataset) -> Result<(), ModelError> {
+        let monitor = self.config.train.monitor(validated);
+        if validated || !monitor.needs_validation() {
+            return Ok(());
+        }
+        Err(ModelError::Mismatch(format!(
+            "[train] monitor = \"{}\" needs examples to validate on, and of the {} of {} there are none; set \
+             validation_split in [data], or monitor \"train_loss\" or \"train_accuracy\"",
+            monitor.word(),
+            data.len(),
+            data.name()
+        )))
     }
 
     fn bindings(
@@ -150,11 +185,11 @@ impl Trainer {
     ) -> Vec<(Slice, Memory)> {
         let mut bound = vec![
             (program.parameters.clone(), self.parameters.clone()),
-            (program.images.clone(), data.images.clone()),
             (program.labels.clone(), data.labels.clone()),
             (program.indices.clone(), indices.clone()),
             (program.state.clone(), self.state.clone()),
         ];
+        bound.extend(program.images.iter().cloned().zip(data.images.iter().cloned()));
         bound.extend(program.gradients.iter().map(|slice| (slice.clone(), self.gradients.clone())));
         bound.extend(program.metrics.iter().map(|slice| (slice.clone(), metrics.clone())));
         bound.extend(program.optimiser.iter().cloned().zip(self.optimiser.iter().cloned()));
@@ -167,134 +202,21 @@ impl Trainer {
         let order: Vec<u32> = order.iter().map(|&place| session.examples[place as usize]).collect();
         self.device.write(&session.indices, 0, &order)?;
         self.device.write(&session.metrics, 0, &[0; Metrics::WORDS])?;
-        let place = |name| StepState::FIELDS.iter().position(|field| field.name == name).unwrap_or(0);
-        self.device.write(&self.state, place("batch"), &[0])?;
-        self.device.write(&self.state, place("count"), &[session.count])?;
-        Ok(self.device.write(&self.state, place("epoch"), &[self.epoch])?)
+        let write = |offset: usize, value: u32| self.device.write(&self.state, offset / 4, &[value]);
+        write(offset_of!(StepState, batch), 0)?;
+        write(offset_of!(StepState, count), session.count)?;
+        Ok(write(offset_of!(StepState, epoch), self.epoch)?)
     }
 
-    fn run_epoch(
-        &mut self,
-        session: &Session,
-        observer: &mut dyn Observer,
-    ) -> Result<ControlFlow<(), (EpochRecord, bool)>, ModelError> {
-        let started = Instant::now();
-        self.start_pass(session, &shuffled(session.count, self.config.train.seed, self.epoch))?;
-        let anchor = self.anchor()?;
-        let metrics = match self.run_steps(session, started, observer) {
-            Ok(ControlFlow::Continue(metrics)) => metrics,
-            Ok(ControlFlow::Break(())) => return Ok(ControlFlow::Break(())),
-            Err(ModelError::NotFinite { what, step, cause: None }) => {
-                let cause = self.replay(session, &anchor, step)?.map(Box::new);
-                return Err(ModelError::NotFinite { what, step, cause });
-            }
-            Err(error) => return Err(error),
-        };
-        let trained = started.elapsed().as_secs_f64();
-        let validation = session.validation.as_ref().map(Evaluator::run).transpose()?;
-        let state = self.read_state()?;
-        let quality = validation.map_or((-metrics.loss(), metrics.loss()), |v| (v.accuracy, v.loss));
-        if !quality.1.is_finite() {
-            // Every training loss was finite, so it was the last update that broke the parameters.
-            let cause = self.replay(session, &anchor, state.step)?.map(Box::new);
-            return Err(ModelError::NotFinite { what: "validation loss after".into(), step: state.step, cause });
-        }
-        let improved = self.best.is_none_or(|best| quality.0 > best.0 || (quality.0 == best.0 && quality.1 < best.1));
-        if improved {
-            self.best = Some(quality);
-        }
-        self.epoch += 1;
-        let record = EpochRecord {
-            epoch: self.epoch,
-            step: state.step,
-            train_loss: metrics.loss(),
-            train_accuracy: metrics.accuracy(),
-            val_loss: validation.map(|Evaluation { loss, .. }| loss),
-            val_accuracy: validation.map(|Evaluation { accuracy, .. }| accuracy),
-            images_per_s: f64::from(session.count) / trained,
-            seconds: started.elapsed().as_secs_f64(),
-        };
-        Ok(ControlFlow::Continue((record, improved)))
-    }
-
-    /// Submits the steps of an epoch; the host never waits for a step, only for metrics two submissions old.
-    fn run_steps(
-        &self,
-        session: &Session,
-        started: Instant,
-        observer: &mut dyn Observer,
-    ) -> Result<ControlFlow<(), Metrics>, ModelError> {
-        let steps = session.count.div_ceil(self.config.train.batch);
-        let probe = if self.watch_nan { Some(self.probe(session)?) } else { None };
-        let mut pending: VecDeque<(u32, Snapshot)> = VecDeque::new();
-        let (mut done, mut chunk, mut last) = (0, 1, Instant::now());
-        let mut latest = Metrics::default();
-        while done < steps || !pending.is_empty() {
-            if done < steps {
-                let now = if probe.is_some() { 1 } else { chunk.min(steps - done) };
-                match &probe {
-                    Some(probe) => self.step_under_watch(probe)?,
-                    None => session.plan.run(now)?,
-                }
-                done += now;
-                pending.push_back((done, self.device.snapshot(&session.metrics)?));
-            }
-            let due = |pending: &VecDeque<(u32, Snapshot)>| {
-                pending
-                    .front()
-                    .is_some_and(|(_, oldest)| pending.len() > IN_FLIGHT || done == steps || oldest.is_ready())
-            };
-            while due(&pending) {
-                let Some((step, snapshot)) = pending.pop_front() else { break };
-                latest = read_metrics(snapshot)?;
-                if latest.first_bad > 0 {
-                    return Err(ModelError::NotFinite { what: "loss".into(), step: latest.first_bad, cause: None });
-                }
-                let progress = progress(self.epoch + 1, (step, steps), latest, started);
-                if observer.progress(&progress).is_break() {
-                    self.device.wait()?;
-                    return Ok(ControlFlow::Break(()));
-                }
-                chunk = next_chunk(chunk, last.elapsed());
-                last = Instant::now();
-            }
-        }
-        Ok(ControlFlow::Continue(latest))
+    /// The order of the next epoch.
+    pub(super) fn order(&self, session: &Session) -> Vec<u32> {
+        shuffled(session.count, self.config.train.seed, self.epoch)
     }
 }
 
 /// The same list as [`tilegrad_runtime::Device::prepare`] takes it.
 pub(super) fn borrowed(bound: &[(Slice, Memory)]) -> Vec<(&Slice, &Memory)> {
     bound.iter().map(|(slice, memory)| (slice, memory)).collect()
-}
-
-fn progress(epoch: u32, (step, steps): (u32, u32), metrics: Metrics, started: Instant) -> Progress {
-    let elapsed = started.elapsed();
-    Progress {
-        epoch,
-        step,
-        steps,
-        loss: metrics.loss(),
-        accuracy: metrics.accuracy(),
-        images_per_s: f64::from(metrics.seen) / elapsed.as_secs_f64().max(1e-9),
-        elapsed,
-    }
-}
-
-/// Steps of the next submission after one of `chunk` steps took `time`.
-fn next_chunk(chunk: u32, time: Duration) -> u32 {
-    if time * 2 < CHUNK {
-        (chunk * 2).min(MOST_STEPS)
-    } else if time > CHUNK * 2 {
-        (chunk / 2).max(1)
-    } else {
-        chunk
-    }
-}
-
-fn read_metrics(snapshot: Snapshot) -> Result<Metrics, ModelError> {
-    let words = snapshot.wait()?;
-    Metrics::from_words(&words).ok_or_else(|| ModelError::Mismatch("the metrics have another length".into()))
 }
 
 /// The order of an epoch: Fisher and Yates's shuffle with counter-based random numbers.

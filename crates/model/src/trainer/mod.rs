@@ -4,11 +4,13 @@ mod classes;
 mod comparison;
 mod device_data;
 mod diagnosis;
+mod epoch;
 mod evaluator;
 mod fit;
 mod predictor;
 mod record;
 mod stepper;
+mod work;
 
 pub use comparison::CallDifference;
 pub use diagnosis::{Cause, Range};
@@ -17,9 +19,11 @@ pub use fit::Observer;
 pub use predictor::{PendingOutputs, Predictor};
 pub use record::{EpochRecord, Progress};
 pub use stepper::Stepper;
+pub use work::Work;
 
 use crate::data::Dataset;
 use crate::{Checkpoint, Config, ModelError, Report, metrics};
+use std::mem::offset_of;
 use std::path::Path;
 use tilegrad_kernels::state::StepState;
 use tilegrad_runtime::{Device, Memory};
@@ -49,6 +53,8 @@ pub struct Trainer {
     state: Memory,
     epoch: u32,
     best: Option<(f64, f64)>,
+    /// Whether epochs are validated, once that is known.
+    validated: Option<bool>,
     watch_nan: bool,
 }
 
@@ -91,6 +97,7 @@ impl Trainer {
             named: true,
             epoch,
             best,
+            validated: None,
             watch_nan: false,
         })
     }
@@ -133,7 +140,7 @@ impl Trainer {
     pub fn set_learning_rate(&mut self, value: f32) -> Result<(), ModelError> {
         self.config.optimiser = self.config.optimiser.with_learning_rate(value);
         self.config.check("learning rate")?;
-        let place = StepState::FIELDS.iter().position(|field| field.name == "learning_rate").unwrap_or(0);
+        let place = offset_of!(StepState, learning_rate) / 4;
         Ok(self.device.write(&self.state, place, &[value.to_bits()])?)
     }
 
@@ -224,14 +231,15 @@ impl Trainer {
     /// name, if those have names: from a checkpoint, or from the data that was trained on.
     ///
     /// # Errors
-    /// [`ModelError::Mismatch`] if the images or classes do not fit the network.
+    /// [`ModelError::Mismatch`] if the images or classes do not fit the network, [`ModelError::NoRoom`] if the device has no
+    /// room for them, [`ModelError::WorkLost`] if the device did not see each of them once.
     pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation, ModelError> {
         let all: Vec<u32> = (0..data.len() as u32).collect();
         self.evaluator(data, &all)?.run()
     }
 
     /// An evaluation that can be repeated as the parameters change, over the examples of `data` named by
-    /// `indices`.
+    /// `indices`. It takes them in batches of the configured size, or all at once if they are fewer.
     ///
     /// # Errors
     /// Those of [`Trainer::evaluate`].
@@ -243,7 +251,8 @@ impl Trainer {
     /// Outputs of the network, `data.len() × classes`, in order.
     ///
     /// # Errors
-    /// [`ModelError::Mismatch`] if the images do not fit the network.
+    /// [`ModelError::Mismatch`] if the images do not fit the network, [`ModelError::WorkLost`] if the device left outputs
+    /// unwritten.
     pub fn predict(&self, data: &Dataset) -> Result<Vec<Vec<f32>>, ModelError> {
         predictor::predict(self, data)
     }

@@ -1,7 +1,7 @@
 //! Prediction: forward passes over images that the host hands over, prepared once.
 
-use super::Trainer;
 use super::device_data::{check, pack_into};
+use super::{Trainer, Work};
 use crate::data::Dataset;
 use crate::program::DataSize;
 use crate::{Mode, ModelError, Program};
@@ -29,6 +29,8 @@ pub struct Predictor {
     current: StepState,
     /// The bytes of a batch, four to a word.
     words: Vec<u32>,
+    /// Lies in the outputs before a pass.
+    poison: Vec<u32>,
     batch: usize,
     image_len: usize,
     classes: usize,
@@ -37,8 +39,10 @@ pub struct Predictor {
 /// Outputs on their way to the host.
 #[derive(Debug)]
 pub struct PendingOutputs {
+    device: Device,
     snapshot: Snapshot,
     element: Element,
+    classes: usize,
     /// Outputs that belong to images; those behind them belong to the padding.
     len: usize,
 }
@@ -53,29 +57,31 @@ impl Trainer {
             return Err(ModelError::Mismatch("a batch must have at least 1 image, got 0".into()));
         }
         let (device, config) = (&self.device, &self.config);
-        let size = DataSize { examples: batch, indices: batch };
+        let size = DataSize::whole(batch, batch);
         let program = Program::record(config, Mode::Predict, batch, size)?;
         let Some(output) = &program.output else {
             return Err(ModelError::Mismatch("the network has no output".into()));
         };
         let current = StepState { count: batch, ..config.optimiser.initial_state(0) };
-        let images = device.alloc("images", program.images.len)?;
+        let len = program.images.iter().map(|slice| slice.len).sum();
+        let images = device.alloc("images", len)?;
         let labels = device.alloc("labels", program.labels.len)?;
         let indices = device.upload("indices", &(0..batch).collect::<Vec<u32>>())?;
         let state = device.upload("prediction state", &current.to_words())?;
         let outputs = device.alloc("outputs", output.words())?;
-        let external = [
+        let mut external = vec![
             (&program.parameters, &self.parameters),
-            (&program.images, &images),
             (&program.labels, &labels),
             (&program.indices, &indices),
             (&program.state, &state),
             (output, &outputs),
         ];
+        external.extend(program.images.iter().map(|slice| (slice, &images)));
         Ok(Predictor {
             plan: device.prepare(&program.graph, &external)?,
             device: device.clone(),
-            words: Vec::with_capacity(program.images.len),
+            words: Vec::with_capacity(len),
+            poison: vec![poison(output.element); output.words()],
             batch: batch as usize,
             image_len: config.network.shape_of(0).len() as usize,
             classes: config.network.outputs() as usize,
@@ -105,7 +111,8 @@ impl Predictor {
     /// `images`: `[n, height, width, channels]`, 0 to 255, with `n` from 1 to the batch; the result: `[n, classes]`.
     ///
     /// # Errors
-    /// [`ModelError::Mismatch`] for another number of bytes, [`ModelError::Runtime`] if the device is lost.
+    /// [`ModelError::Mismatch`] for another number of bytes, [`ModelError::Runtime`] if the device is lost,
+    /// [`ModelError::WorkLost`] if it left outputs unwritten.
     pub fn run(&mut self, images: &[u8]) -> Result<Vec<f32>, ModelError> {
         self.submit(images)?.wait()
     }
@@ -123,9 +130,11 @@ impl Predictor {
             self.current.count = count as u32;
             self.device.write(&self.state, 0, &self.current.to_words())?;
         }
+        self.device.write(&self.outputs, 0, &self.poison)?;
         self.plan.run(1)?;
         let snapshot = self.device.snapshot(&self.outputs)?;
-        Ok(PendingOutputs { snapshot, element: self.element, len: count * self.classes })
+        let (device, element, classes) = (self.device.clone(), self.element, self.classes);
+        Ok(PendingOutputs { device, snapshot, element, classes, len: count * classes })
     }
 
     /// Images in so many bytes.
@@ -144,9 +153,26 @@ impl PendingOutputs {
     /// Waits for the outputs, `[n, classes]`.
     ///
     /// # Errors
-    /// [`ModelError::Runtime`] if the device is lost.
+    /// [`ModelError::Runtime`] if the device is lost, [`ModelError::WorkLost`] if it left outputs unwritten.
     pub fn wait(self) -> Result<Vec<f32>, ModelError> {
-        Ok(self.element.floats(&self.snapshot.wait()?, self.len))
+        let words = self.snapshot.wait()?;
+        let unwritten = poison(self.element);
+        let of_images = &words[..self.element.words(self.len)];
+        if of_images.contains(&unwritten) {
+            let examples = |outputs: usize| (outputs / self.classes) as u32;
+            let written = of_images.iter().filter(|word| **word != unwritten).count() * self.len / of_images.len();
+            let counted = Work { steps: u32::from(written > 0), examples: examples(written) };
+            Work { steps: 1, examples: examples(self.len) }.check(counted, &self.device, "prediction")?;
+        }
+        Ok(self.element.floats(&words, self.len))
+    }
+}
+
+/// A word of outputs that nobody wrote: signalling NaNs, which no arithmetic gives.
+fn poison(element: Element) -> u32 {
+    match element {
+        Element::F32 | Element::U32 => 0xffa5_5a5a,
+        Element::F16 => 0xfd5a_fd5a,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Steps one after the other, for measuring them.
 
-use super::Trainer;
 use super::fit::{Session, shuffled};
+use super::{Trainer, Work};
 use crate::ModelError;
 use crate::data::Dataset;
 use tilegrad_runtime::{Graph, MemoryUse};
@@ -17,6 +17,8 @@ pub struct Stepper<'a> {
     done: u32,
     /// Passes begun.
     passes: u32,
+    /// Whether the device's own count of this pass is that of whole steps.
+    counted: bool,
 }
 
 impl Trainer {
@@ -26,8 +28,8 @@ impl Trainer {
     /// Those of [`Trainer::fit`].
     pub fn stepper(&mut self, data: &Dataset) -> Result<Stepper<'_>, ModelError> {
         let session = self.session(data)?;
-        let steps = session.count / self.config.train.batch;
-        Ok(Stepper { trainer: self, session, steps, done: steps, passes: 0 })
+        let steps = session.count / session.batch;
+        Ok(Stepper { trainer: self, session, steps, done: steps, passes: 0, counted: false })
     }
 }
 
@@ -63,7 +65,7 @@ impl Stepper<'_> {
         if self.done == self.steps {
             let order = shuffled(self.session.count, self.trainer.config.train.seed, self.passes);
             self.trainer.start_pass(&self.session, &order)?;
-            (self.done, self.passes) = (0, self.passes + 1);
+            (self.done, self.passes, self.counted) = (0, self.passes + 1, true);
         }
         Ok(())
     }
@@ -83,19 +85,26 @@ impl Stepper<'_> {
     /// # Errors
     /// [`ModelError::Runtime`] if the device is lost.
     pub fn run_call(&mut self, call: usize, times: u32) -> Result<(), ModelError> {
+        self.counted = false;
         Ok(self.session.plan.run_call(call, times)?)
     }
 
     /// Begins a new pass over the data with the next step.
     pub fn restart(&mut self) {
-        self.done = self.steps;
+        (self.done, self.counted) = (self.steps, false);
     }
 
-    /// Waits until every step is done.
+    /// Waits until every step is done, and looks whether each was, once.
     ///
     /// # Errors
-    /// [`ModelError::Runtime`] if the device is lost.
+    /// [`ModelError::Runtime`] if the device is lost, [`ModelError::WorkLost`] if it did not do every step once.
     pub fn wait(&self) -> Result<(), ModelError> {
-        Ok(self.trainer.device.wait()?)
+        let device = &self.trainer.device;
+        if !self.counted {
+            return Ok(device.wait()?);
+        }
+        let work = |steps| Work::of(steps, self.session.batch, self.session.count);
+        let done = self.trainer.read_state()?.batch;
+        work(self.done).check(work(done), device, "training")
     }
 }

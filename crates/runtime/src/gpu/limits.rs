@@ -1,11 +1,17 @@
 //! Checks against a device's limits, made before anything is dispatched.
 
-use crate::RuntimeError;
 use crate::dispatch;
+use crate::{Purpose, RuntimeError};
 use tilegrad_kernels::{Call, Kernel, Slice, Variant};
 
-/// Checks one binding of a call.
-pub fn check_binding(device: &str, limits: &wgpu::Limits, call: &Call, slice: &Slice) -> Result<(), RuntimeError> {
+/// Checks one binding of a call to a buffer that serves `purpose`.
+pub fn check_binding(
+    device: &str,
+    limits: &wgpu::Limits,
+    call: &Call,
+    slice: &Slice,
+    purpose: Purpose,
+) -> Result<(), RuntimeError> {
     let bytes = 4 * slice.words() as u64;
     let allowed = limits.max_storage_buffer_binding_size;
     if bytes > allowed {
@@ -14,7 +20,7 @@ pub fn check_binding(device: &str, limits: &wgpu::Limits, call: &Call, slice: &S
             needed: format!("{bytes} bytes"),
             device: device.into(),
             limit: format!("{allowed} bytes for one binding"),
-            hint: "try a smaller batch, less data (--limit), or --device cpu".into(),
+            hint: format!("try {}, or --device cpu", smaller(purpose)),
         });
     }
     let alignment = u64::from(limits.min_storage_buffer_offset_alignment);
@@ -24,6 +30,15 @@ pub fn check_binding(device: &str, limits: &wgpu::Limits, call: &Call, slice: &S
         return Err(RuntimeError::Graph(problem));
     }
     Ok(())
+}
+
+/// What makes a buffer smaller.
+fn smaller(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Data => "less data (--limit)",
+        Purpose::Parameters | Purpose::Gradients | Purpose::Optimiser => "fewer units or filters",
+        Purpose::Activation | Purpose::Scratch | Purpose::State => "a smaller batch",
+    }
 }
 
 /// Checks that a kernel's buffers and threads fit the device at all.

@@ -66,7 +66,8 @@ impl GpuPlan {
             let name = &device.info.name;
             dispatches.push(limits::workgroups(name, &device.limits, &node.call, &node.scope, kernel, variant)?);
             for slice in &node.call.buffers {
-                limits::check_binding(name, &device.limits, &node.call, slice)?;
+                let purpose = graph.buffer(slice.buffer).purpose;
+                limits::check_binding(name, &device.limits, &node.call, slice, purpose)?;
             }
         }
         let memories = memories(device, graph, external, &plan)?;

@@ -56,7 +56,7 @@ pub fn run(args: &TuneArgs) -> Result<()> {
     let mut config = args.config.as_deref().map_or_else(reference, |path| Ok(Config::load(path)?))?;
     args.engine.apply(&mut config);
     let batch = args.batch.unwrap_or(config.train.batch);
-    let data = DataSize { examples: batch, indices: batch };
+    let data = DataSize::whole(batch, batch);
     let record = |(mode, _)| Ok(Program::record(&config, mode, batch, data)?.graph);
     let graphs = STEPS.into_iter().map(record).collect::<Result<Vec<Graph>>>()?;
     let device = args.device.open()?;

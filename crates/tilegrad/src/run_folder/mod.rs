@@ -6,7 +6,7 @@
 //! | `config.toml` | the configuration as run, for people and for `--config` | next |
 //! | `last.safetensors` | the training after the last whole epoch | at the start, and after each epoch |
 //! | `best.safetensors` | the same, of the best epoch | after `last` |
-//! | `metrics.jsonl` | a line per epoch; at the end the test figures | before `last` |
+//! | `metrics.jsonl` | a line per epoch; at the end the test figures of best and last | before `last` |
 //! | `curves.png` | loss and accuracy | after all else |
 //!
 //! Each file is replaced as a whole. An epoch counts once `last.safetensors` holds it: lines of `metrics.jsonl` beyond
@@ -94,6 +94,12 @@ impl RunFolder {
         if !path.exists() { Ok(None) } else { Ok(Some(Checkpoint::load(&path)?)) }
     }
 
+    /// The checkpoint of the best epoch; none before the first one.
+    pub fn best(&self) -> Result<Option<Checkpoint>> {
+        let path = self.file("best.safetensors");
+        if !path.exists() { Ok(None) } else { Ok(Some(Checkpoint::load(&path)?)) }
+    }
+
     /// Path of the last checkpoint.
     pub fn last_path(&self) -> PathBuf {
         self.file("last.safetensors")
@@ -106,7 +112,7 @@ impl RunFolder {
 
     /// Saves an epoch. The order is what the module's text promises.
     pub fn save_epoch(&self, history: &[EpochRecord], last: &Checkpoint, improved: bool) -> Result<(), ModelError> {
-        history::write(&self.file("metrics.jsonl"), history, None)?;
+        history::write(&self.file("metrics.jsonl"), history, &[])?;
         last.save(&self.last_path())?;
         if improved {
             last.save(&self.file("best.safetensors"))?;
@@ -115,8 +121,8 @@ impl RunFolder {
     }
 
     /// Writes the figures of the test behind those of the epochs.
-    pub fn save_test(&self, history: &[EpochRecord], test: &TestFigures) -> Result<(), ModelError> {
-        history::write(&self.file("metrics.jsonl"), history, Some(test))
+    pub fn save_test(&self, history: &[EpochRecord], tests: &[TestFigures]) -> Result<(), ModelError> {
+        history::write(&self.file("metrics.jsonl"), history, tests)
     }
 
     /// Draws the curves.

@@ -65,7 +65,7 @@ pub fn run(args: &GraphArgs) -> Result<()> {
     let mut config = args.config.as_deref().map_or_else(reference, |path| Ok(Config::load(path)?))?;
     let batch = args.batch.unwrap_or(config.train.batch);
     args.engine.apply(&mut config);
-    let data = DataSize { examples: batch, indices: batch };
+    let data = DataSize::whole(batch, batch);
     let graph = Program::record(&config, args.mode.into(), batch, data)?.graph;
     graph.check()?;
     let text = if args.dot { dot::text(&graph) } else { text(&graph) };

@@ -1,5 +1,6 @@
 //! `tilegrad train`: from a configuration and a folder of data to a run folder.
 
+mod finish;
 mod job;
 mod summary;
 mod watch;
@@ -8,9 +9,9 @@ use crate::device::{self, DeviceArgs};
 use crate::engine::EngineArgs;
 use crate::output::say;
 use crate::progress::Waiting;
-use crate::run_folder::{Settings, TestFigures};
+use crate::run_folder::Settings;
 use crate::{data, format, interrupt};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args, value_parser};
 use job::Job;
 pub use job::reference;
@@ -112,7 +113,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
         return Ok(interrupted(&watch, &trainer));
     }
     say!("\ntrained in {}", format::duration(started.elapsed()));
-    finish(&watch, &trainer, &splits)?;
+    finish::finish(&watch, &trainer, &splits)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -166,31 +167,10 @@ fn interrupted(watch: &Watch, trainer: &Trainer) -> ExitCode {
             if epoch == 1 { "epoch 1 is".into() } else { format!("epochs 1 to {epoch} are") }
         ),
     };
-    say!("stopped in epoch {}; {saved}", trainer.epoch() + 1);
+    match watch.stopped_after() {
+        Some(epoch) => say!("stopped after epoch {epoch}; {saved}"),
+        None => say!("stopped in epoch {}; {saved}", trainer.epoch() + 1),
+    }
     say!("go on with: tilegrad train --resume --out {folder}");
     interrupt::exit_code()
-}
-
-/// Tests what was learned, and says where it is.
-fn finish(watch: &Watch, trainer: &Trainer, splits: &Splits) -> Result<()> {
-    match &splits.test {
-        Some(test) => {
-            let result = trainer.evaluate(test)?;
-            if !result.loss.is_finite() {
-                bail!("the loss on the test data is not a number; try a smaller learning rate (--lr)");
-            }
-            say!(
-                "test loss {}, test accuracy {:.4} ({})",
-                format::loss(result.loss),
-                result.accuracy,
-                format::plural(test.len(), "image")
-            );
-            let figures =
-                TestFigures { test_loss: result.loss, test_accuracy: result.accuracy, epoch: trainer.epoch() };
-            watch.folder().save_test(watch.history(), &figures)?;
-        }
-        None => say!("no test: the data has no test part"),
-    }
-    say!("saved in {}: best.safetensors, last.safetensors, metrics.jsonl, curves.png", watch.folder().path().display());
-    Ok(())
 }

@@ -20,6 +20,8 @@ pub struct Watch {
     history: Vec<EpochRecord>,
     progress: EpochProgress,
     waiting: Option<Waiting>,
+    /// The epoch at whose end the training was stopped.
+    stopped_after: Option<u32>,
 }
 
 impl Watch {
@@ -27,7 +29,7 @@ impl Watch {
         let epochs = job.config.train.epochs;
         let history = last.as_ref().map(|last| job.folder.history(last)).unwrap_or_default();
         let (folder, progress) = (job.folder, EpochProgress::new(epochs));
-        Self { folder, settings, last, epochs, history, progress, waiting: Some(waiting) }
+        Self { folder, settings, last, epochs, history, progress, waiting: Some(waiting), stopped_after: None }
     }
 
     pub fn folder(&self) -> &RunFolder {
@@ -36,6 +38,11 @@ impl Watch {
 
     pub fn history(&self) -> &[EpochRecord] {
         &self.history
+    }
+
+    /// The epoch at whose end the training was stopped; none if it was within one.
+    pub fn stopped_after(&self) -> Option<u32> {
+        self.stopped_after
     }
 
     /// No epoch follows.
@@ -61,18 +68,31 @@ impl Observer for Watch {
         }
     }
 
+    fn note(&mut self, text: &str) {
+        note(format_args!("note: {text}"));
+    }
+
     fn progress(&mut self, progress: &Progress) -> ControlFlow<()> {
         self.progress.show(progress);
         if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn epoch(&mut self, trainer: &Trainer, record: &EpochRecord, improved: bool) -> Result<(), ModelError> {
+    fn epoch(
+        &mut self,
+        trainer: &Trainer,
+        record: &EpochRecord,
+        improved: bool,
+    ) -> Result<ControlFlow<()>, ModelError> {
         self.progress.clear();
         self.history.push(record.clone());
         self.folder.save_epoch(&self.history, &trainer.checkpoint()?, improved)?;
         say!("{}", epoch_line(record, self.epochs, improved));
         self.draw_curves();
-        Ok(())
+        if !interrupt::asked() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.stopped_after = Some(record.epoch);
+        Ok(ControlFlow::Break(()))
     }
 }
 

@@ -106,7 +106,7 @@ impl Size {
 
     /// Operations of a step, from its graph alone.
     fn flops(self) -> Result<u64, ModelError> {
-        let size = DataSize { examples: self.examples(), indices: self.examples() };
+        let size = DataSize::whole(self.examples(), self.examples());
         Ok(flops(&Program::record(&self.config()?, Mode::Train, self.batch, size)?.graph))
     }
 
@@ -210,7 +210,7 @@ fn plan_bytes(memory: &MemoryUse) -> u64 {
 fn too_large(error: &ModelError) -> bool {
     let runtime = |error: &RuntimeError| matches!(error, RuntimeError::Limit { .. } | RuntimeError::OutOfMemory { .. });
     match error {
-        ModelError::Shape(_) => true,
+        ModelError::Shape(_) | ModelError::NoRoom { .. } => true,
         ModelError::Runtime(error) => runtime(error),
         _ => false,
     }
