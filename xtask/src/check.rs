@@ -1,4 +1,4 @@
-//! `cargo xtask check`: formatting, lints and docs with warnings as errors, then the repository's rules.
+//! `cargo xtask check`: lints and docs with warnings as errors, and the repository's rules, formatting among them.
 
 use anyhow::Result;
 
@@ -8,9 +8,8 @@ use crate::{process, tidy};
 ///
 /// Clippy and rustdoc run in release: they share each other's artefacts, and build scripts and macros with the tests.
 pub fn run() -> Result<()> {
-    process::run(process::cargo("fmt").args(["--all", "--check"]))?;
+    tidy::run()?;
     process::run(process::cargo("clippy").args(["--workspace", "--all-targets", "--release", "--", "-D", "warnings"]))?;
     let mut doc = process::cargo("doc");
-    process::run(doc.args(["--workspace", "--no-deps", "--release"]).env("RUSTDOCFLAGS", "-D warnings"))?;
-    tidy::run()
+    process::run(doc.args(["--workspace", "--no-deps", "--release"]).env("RUSTDOCFLAGS", "-D warnings"))
 }

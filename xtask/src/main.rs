@@ -32,6 +32,7 @@ Developer's tasks:
                  As root on Debian or Ubuntu, installs missing drivers with apt-get
   check          rustfmt, clippy, rustdoc with warnings as errors, then tidy
   tidy           the repository's own rules
+  fmt            rustfmt on every file; `cargo fmt` alone does not see the kernels
   help           this text
 ";
 
@@ -56,11 +57,14 @@ fn dispatch(args: &[OsString]) -> Result<()> {
     match name {
         "-h" | "--help" => print!("{HELP}"),
         "help" if rest.is_empty() => print!("{HELP}"),
-        "test" | "check" | "tidy" if asks_help => print!("{HELP}"),
+        "test" | "check" | "tidy" | "fmt" if asks_help => print!("{HELP}"),
         "test" => test::run(rest)?,
-        "check" | "tidy" if !rest.is_empty() => bail!("`{name}` takes no arguments; `cargo xtask help` lists them all"),
+        "check" | "tidy" | "fmt" if !rest.is_empty() => {
+            bail!("`{name}` takes no arguments; `cargo xtask help` lists them all")
+        }
         "check" => check::run()?,
         "tidy" => tidy::run()?,
+        "fmt" => tidy::write_format()?,
         _ => forward::run(args)?,
     }
     Ok(())

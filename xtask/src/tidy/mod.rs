@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the repository's rules as code. Every broken rule is one line, `file:line: message`.
 
+mod format;
 mod links;
 mod rooms;
 mod text;
@@ -50,6 +51,7 @@ const RULES: &[fn(&Tree) -> Vec<Violation>] = &[
 pub fn run() -> Result<()> {
     let tree = Tree::read(&process::root())?;
     let mut violations: Vec<Violation> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
+    violations.extend(format::as_rustfmt_writes(&process::root(), &tree)?);
     violations.extend(rooms::kernels_without_wgpu(&kernels_dependencies()?));
     violations.sort();
     for violation in &violations {
@@ -58,6 +60,11 @@ pub fn run() -> Result<()> {
     ensure!(violations.is_empty(), "tidy: {} broken rules in {} files read", violations.len(), tree.len());
     println!("tidy: {} files, no rule broken", tree.len());
     Ok(())
+}
+
+/// Formats every Rust file of the repository.
+pub fn write_format() -> Result<()> {
+    format::write(&process::root())
 }
 
 fn kernels_dependencies() -> Result<String> {
