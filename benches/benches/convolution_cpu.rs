@@ -108,12 +108,10 @@ fn prepare(device: &Device, cases: &[&Case]) -> Plan {
     let mut graph = Graph::new();
     let (mut slices, mut memories) = (Vec::new(), Vec::new());
     for case in cases {
-        let mut call = case.call.clone();
-        for (slice, buffer) in call.buffers.iter_mut().zip(&case.buffers) {
-            *slice = graph.external(&buffer.slice.name, buffer.words.len(), buffer.slice.element, Purpose::Scratch);
-            memories.push(device.upload(&buffer.slice.name, &buffer.words).unwrap());
-        }
-        slices.extend(call.buffers.iter().cloned());
+        let call = case.call.rebound(|slice| graph.external(&slice.name, slice.len, slice.element, Purpose::Scratch));
+        let contents = case.buffers.iter().map(|buffer| device.upload(&buffer.slice.name, &buffer.words).unwrap());
+        memories.extend(contents);
+        slices.extend(call.buffers().iter().cloned());
         graph.push("bench", call);
     }
     device.prepare(&graph, &slices.iter().zip(&memories).collect::<Vec<_>>()).unwrap()

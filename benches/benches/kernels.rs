@@ -29,16 +29,13 @@ fn variant(kernel: &'static Kernel, device: &Device, params: &[u32]) -> Option<&
 
 fn prepare(device: &Device, kernel: &'static Kernel, case: &Case) -> Result<Bench, RuntimeError> {
     let mut graph = Graph::new();
-    let mut call = case.call.clone();
-    for (slice, buffer) in call.buffers.iter_mut().zip(&case.buffers) {
-        *slice = graph.external(&buffer.slice.name, buffer.words.len(), buffer.slice.element, Purpose::Scratch);
-    }
+    let call = case.call.rebound(|slice| graph.external(&slice.name, slice.len, slice.element, Purpose::Scratch));
     graph.push("bench", call.clone());
     let memories = case.buffers.iter().map(|buffer| device.upload(&buffer.slice.name, &buffer.words));
     let memories = memories.collect::<Result<Vec<_>, _>>()?;
-    let bound: Vec<_> = call.buffers.iter().zip(&memories).collect();
+    let bound: Vec<_> = call.buffers().iter().zip(&memories).collect();
     let plan = device.prepare_with(&graph, &bound, &|call| {
-        let variant = variant(kernel, device, &call.params);
+        let variant = variant(kernel, device, call.params());
         variant
             .map(|variant| (kernel, variant))
             .ok_or_else(|| RuntimeError::Graph(format!("no variant of {} fits its case {}", kernel.name, case.name)))

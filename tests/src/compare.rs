@@ -43,7 +43,7 @@ pub fn assert_case(case: &Case, got: &[CaseBuffer], expected: &[CaseBuffer], wha
         }
         let floats = |words: &[u32]| expected.slice.element.floats(words, expected.slice.len);
         let (got, wanted) = (floats(&got.words), floats(&expected.words));
-        let (tolerance, element) = (case.call.kernel.tolerance, expected.slice.element);
+        let (tolerance, element) = (case.call.kernel().tolerance, expected.slice.element);
         assert_close_as(element, &got, &wanted, tolerance, &format!("{what}: `{name}`"));
     }
 }

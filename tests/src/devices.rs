@@ -46,14 +46,12 @@ pub fn run_case(
     variant: &'static Variant,
 ) -> Result<Vec<CaseBuffer>> {
     let mut graph = Graph::new();
-    let mut call = case.call.clone();
-    for (slice, buffer) in call.buffers.iter_mut().zip(&case.buffers) {
-        *slice = graph.external(&buffer.slice.name, buffer.slice.len, buffer.slice.element, Purpose::Scratch);
-    }
+    let call = case.call.rebound(|slice| graph.external(&slice.name, slice.len, slice.element, Purpose::Scratch));
+    let call = if kernel.is_listed() { call } else { call.with_kernel(kernel)? };
     graph.push("case", call.clone());
     let memories = case.buffers.iter().map(|buffer| device.upload(&buffer.slice.name, &buffer.words));
     let memories = memories.collect::<Result<Vec<_>, _>>()?;
-    let external: Vec<_> = call.buffers.iter().zip(&memories).collect();
+    let external: Vec<_> = call.buffers().iter().zip(&memories).collect();
     let plan = device.prepare_with(&graph, &external, &|_| Ok((kernel, variant)))?;
     plan.run(1)?;
     let after = case

@@ -120,7 +120,7 @@ fn rows(compiler: &Compiler, kernel: &'static Kernel, variant: &'static Variant)
         .chain(halves)
         .map(|case| {
             let report = compiler
-                .compile(kernel, variant, &case.call.params, Halves::of(&case.call))
+                .compile(kernel, variant, case.call.params(), Halves::of(&case.call))
                 .unwrap_or_else(|error| panic!("{}, case {}: {error}", kernel.name, case.name));
             Row { kernel, variant, case: case.name, report }
         })
@@ -134,7 +134,7 @@ fn widest(rows: Vec<Row>) -> Row {
 
 fn print_code(chip: Chip) {
     let kernel = tilegrad_kernels::find("relu").unwrap();
-    let params = (kernel.cases)()[0].call.params.clone();
+    let params = (kernel.cases)()[0].call.params().to_vec();
     let compiler = Compiler::open(chip).unwrap_or_else(|error| panic!("{error}"));
     let report = compiler.compile_with_asm(kernel, &kernel.variants[0], &params, Halves::NONE).unwrap();
     println!("{}", report.asm.expect("Mesa has a disassembler"));

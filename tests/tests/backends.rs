@@ -27,7 +27,7 @@ impl Job {
             kernel,
             variant,
             case: case.name.clone(),
-            params: case.call.params.clone(),
+            params: case.call.params().to_vec(),
             halves: Halves::of(&case.call),
         }
     }
@@ -54,7 +54,7 @@ fn jobs() -> Vec<Job> {
 
 fn jobs_of(kernel: &'static Kernel, variant: &'static Variant) -> Vec<Job> {
     let mut suited: Vec<Case> = (kernel.cases)();
-    suited.retain(|case| (variant.fits)(&case.call.params));
+    suited.retain(|case| (variant.fits)(case.call.params()));
     let ends = suited.first().into_iter().chain(suited.iter().skip(1).last());
     let mut jobs: Vec<Job> = ends.map(|case| Job::new(kernel, variant, case)).collect();
     let halves = suited.last().cloned().map(|case| case.with_halves(Halves::all(kernel)));
@@ -143,7 +143,7 @@ fn validate(path: &Path, vulkan: Vulkan) -> Result<(), String> {
 #[test]
 fn spirv_val_refuses_a_broken_module() {
     let kernel = KERNELS[0];
-    let params = (kernel.cases)()[0].call.params.clone();
+    let params = (kernel.cases)()[0].call.params().to_vec();
     let mut code = spirv(kernel, &kernel.variants[0], &params, Halves::NONE, Vulkan::V1_3).unwrap();
     code.truncate(code.len() - 1);
     let folder = tempfile::tempdir().unwrap();

@@ -10,16 +10,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tilegrad_kernels::{Call, Kernel, Slice, Tolerance, Variant, relu};
+use tilegrad_kernels::{Kernel, Slice, Tolerance, Variant, relu};
 use tilegrad_runtime::{
     Device, DeviceChoice, DeviceOptions, Graph, Memory, Outcome, Purpose, TuneOptions, UseTuning, Verdict, candidates,
 };
 use tilegrad_tests::devices;
 
 /// The rectifier with needless rounds, and, by its mode, with other bits (1) or another result (2).
-static SLOW: Kernel = Kernel {
-    name: "relu_slow",
-    wgsl: "const ROUNDS: u32 = 1u;
+static SLOW: Kernel = relu::KERNEL
+    .variation(
+        "relu_slow",
+        "const ROUNDS: u32 = 1u;
 const MODE: u32 = 0u;
 override count: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -44,16 +45,15 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     y[i] = select(value, 0.5, worst > 2.0);
 }
 ",
-    variants: &[
+    )
+    .with_variants(&[
         variant("slow", &[("ROUNDS", 2000), ("MODE", 0)]),
         variant("fast", &[("ROUNDS", 1), ("MODE", 0)]),
         variant("other bits", &[("ROUNDS", 1), ("MODE", 1)]),
         variant("wrong", &[("ROUNDS", 1), ("MODE", 2)]),
         Variant { subgroup: Some(3), ..variant("of 3", &[("ROUNDS", 1), ("MODE", 0)]) },
-    ],
-    tolerance: Tolerance::ROUNDED,
-    ..relu::KERNEL
-};
+    ])
+    .with_tolerance(Tolerance::ROUNDED);
 
 const fn variant(name: &'static str, constants: &'static [(&'static str, u32)]) -> Variant {
     Variant { name, constants, ..Variant::LINE[0] }
@@ -65,7 +65,9 @@ fn graph() -> (Graph, Vec<Slice>) {
     let mut graph = Graph::new();
     let mut slice = |name| graph.external(name, COUNT, tilegrad_kernels::Element::F32, Purpose::Scratch);
     let buffers = vec![slice("x"), slice("y")];
-    graph.push("layer", Call { kernel: &SLOW, buffers: buffers.clone(), params: vec![COUNT as u32] });
+    let io = relu::Io { x: buffers[0].clone(), y: buffers[1].clone() };
+    let call = relu::call(io, COUNT as u32).and_then(|call| call.with_kernel(&SLOW)).unwrap();
+    graph.push("layer", call);
     (graph, buffers)
 }
 

@@ -212,7 +212,7 @@ fn a_line_of_threads_is_unfolded() {
     for_every_kernel(|kernel| {
         let long_line = (kernel.cases)().into_iter().any(|case| {
             let tile = kernel.variants[0].tile();
-            matches!((kernel.threads)(&case.call.params, tile), Threads::Line(threads) if threads > 1)
+            matches!((kernel.threads)(case.call.params(), tile), Threads::Line(threads) if threads > 1)
         });
         let unfolded = kernel.wgsl.contains("id.y * (groups.x * 64u) + id.x");
         if unfolded || !long_line { Ok(()) } else { Err("rows of a folded line of threads are not told apart".into()) }

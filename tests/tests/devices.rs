@@ -61,7 +61,7 @@ fn every_case_agrees_in_16_bits_too() {
 #[test]
 fn every_fast_cpu_agrees_with_its_reference() {
     for kernel in KERNELS {
-        let Some(fast) = kernel.fast_cpu else { continue };
+        let Some(fast) = kernel.fast_cpu() else { continue };
         let halves = kernel.half_cases(1).into_iter().map(|(case, _)| case);
         for case in (kernel.cases)().into_iter().chain(halves) {
             let what = format!("{} fast on the CPU, case {}", kernel.name, case.name);
@@ -74,7 +74,7 @@ fn every_fast_cpu_agrees_with_its_reference() {
 fn a_reduction_over_more_than_65536_terms_is_among_the_cases() {
     let longest = |name: &str, at: usize| {
         let kernel = tilegrad_kernels::find(name).unwrap();
-        (kernel.cases)().iter().map(|case| case.call.params[at]).max().unwrap()
+        (kernel.cases)().iter().map(|case| case.call.params()[at]).max().unwrap()
     };
     assert!(longest("column_sum", 0) > 65_536, "column_sum: rows");
     assert!(longest("matmul", 2) > 65_536, "matmul: k");
@@ -122,9 +122,10 @@ fn only_refused(text: &str) -> Vec<String> {
 }
 
 /// A kernel that reads other lanes, in one variant for each size that software adapters have.
-static LANES: Kernel = Kernel {
-    name: "relu_lanes",
-    wgsl: "override count: u32;
+static LANES: Kernel = relu::KERNEL
+    .variation(
+        "relu_lanes",
+        "override count: u32;
         @group(0) @binding(0) var<storage, read> x: array<f32>;
         @group(0) @binding(1) var<storage, read_write> y: array<f32>;
         @compute @workgroup_size(64)
@@ -136,12 +137,11 @@ static LANES: Kernel = Kernel {
                 y[i] = max(value, 0.0) + (other - other);
             }
         }",
-    variants: &[
+    )
+    .with_variants(&[
         Variant { name: "of 4", subgroup: Some(4), ..Variant::LINE[0] },
         Variant { name: "of 8", subgroup: Some(8), ..Variant::LINE[0] },
-    ],
-    ..relu::KERNEL
-};
+    ]);
 
 #[test]
 fn a_variant_for_other_subgroups_is_refused() {

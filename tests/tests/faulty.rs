@@ -165,7 +165,7 @@ fn data_in_several_buffers_gives_the_bytes_of_one() {
                 let small = device.clone().with_largest_binding(examples * len + 3);
                 let mut trainer = Trainer::new(small.clone(), config(shape, 2)).unwrap();
                 let graph = trainer.stepper(&data).unwrap().graph().clone();
-                let gathers = graph.nodes().iter().filter(|node| node.call.kernel.name.starts_with("gather_batch"));
+                let gathers = graph.nodes().iter().filter(|node| node.call.kernel().name.starts_with("gather_batch"));
                 assert_eq!(gathers.count(), calls);
                 if examples == 1 {
                     continue;

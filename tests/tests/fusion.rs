@@ -83,7 +83,7 @@ fn each_rule_joins_what_it_should_and_nothing_else() {
         let count = |program: &Program, kernel: &str, param: Option<&str>| {
             let calls = program.graph.nodes().iter().map(|node| &node.call);
             let fits = |call: &&tilegrad_kernels::Call| {
-                call.kernel.name == kernel && param.is_none_or(|param| call.param(param) == Some(1))
+                call.kernel().name == kernel && param.is_none_or(|param| call.param(param) == Some(1))
             };
             calls.filter(fits).count()
         };

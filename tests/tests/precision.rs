@@ -59,7 +59,8 @@ fn layers_are_stored_in_16_bits_and_sums_are_not() {
         let graph = step(&config).graph;
         graph.check().unwrap();
         let (mut seen, mut wide) = (BTreeSet::new(), Vec::new());
-        for (slice, binding) in graph.nodes().iter().flat_map(|n| n.call.buffers.iter().zip(n.call.kernel.bindings)) {
+        for (slice, binding) in graph.nodes().iter().flat_map(|n| n.call.buffers().iter().zip(n.call.kernel().bindings))
+        {
             let buffer = graph.buffer(slice.buffer);
             seen.insert((buffer.purpose, slice.element));
             if binding.half && buffer.purpose == Purpose::Activation && slice.element == Element::F32 {

@@ -174,28 +174,8 @@ mod tests {
 
     #[test]
     fn invalid_wgsl_is_an_error_with_the_place() {
-        let broken = Kernel { wgsl: "override count: u32;\nfn f() -> u32 { return 1.5; }", ..copy(RELU) };
+        let broken = RELU.variation("relu", "override count: u32;\nfn f() -> u32 { return 1.5; }");
         let error = translate(&broken, &RELU.variants[0], &[1], Halves::NONE, Target::Msl).unwrap_err();
         assert!(matches!(&error, TranslateError::Refused { problem, .. } if problem.contains("wgsl:2:")), "{error}");
-    }
-
-    fn copy(kernel: &'static Kernel) -> Kernel {
-        let Kernel { name, summary, wgsl, bindings, params, threads, variants, alternatives, .. } = *kernel;
-        let Kernel { tolerance, cost, reference, fast_cpu, cases, .. } = *kernel;
-        Kernel {
-            name,
-            summary,
-            wgsl,
-            bindings,
-            params,
-            threads,
-            variants,
-            alternatives,
-            tolerance,
-            cost,
-            reference,
-            fast_cpu,
-            cases,
-        }
     }
 }

@@ -54,7 +54,7 @@ fn cases() -> Vec<Case> {
             let mut case = Case::named(format!("{rows}x{columns} in {splits}"));
             let io =
                 Io { x: case.random("x", (rows * columns) as usize), y: case.output("y", (splits * columns) as usize) };
-            case.finish(column_sum::call(io, rows, columns, splits).map(|call| Call { kernel: &KERNEL, ..call }))
+            case.finish(column_sum::call(io, rows, columns, splits).map(|call| call.through(&KERNEL)))
         })
         .collect()
 }

@@ -102,9 +102,19 @@ pub(crate) fn reference_of(words: &[u32], operands: Vec<Operand<'_>>) {
 }
 
 pub(crate) fn fast_of(words: &[u32], operands: Vec<Operand<'_>>) {
-    let io = Host::new(operands);
-    let inputs = crate::cpu::Inputs { p: Params::from_words(words), x: io.x, weight: io.weight, bias: io.bias };
+    let (p, io) = (Params::from_words(words), Host::new(operands));
+    demand_inputs(&p, io.x, io.weight, io.bias);
+    demand("y", io.y.len(), &output(&p.window(), p.filters));
+    let inputs = crate::cpu::Inputs { p, x: io.x, weight: io.weight, bias: io.bias };
     crate::cpu::conv2d(inputs, io.y);
+}
+
+/// [`demand`] of all that a forward pass reads.
+pub(crate) fn demand_inputs(p: &Params, x: &[f32], weights: &[f32], bias: &[f32]) {
+    let window = p.window();
+    demand("x", x.len(), &window.input());
+    demand("weight", weights.len(), &weight(&window, p.filters));
+    demand("bias", bias.len(), &[("filters", p.filters)]);
 }
 
 fn reference(p: Params, io: Host<'_>) {
@@ -158,8 +168,8 @@ pub(crate) fn cases_of(kernel: &'static Kernel) -> Vec<Case> {
     let all = cases::SHAPES.iter().flat_map(|shape| [false, true].map(|relu| case_of(&KERNEL, *shape, relu)));
     let all = all.chain(cases::WITH_A_NAN.map(|at| with_a_nan(case_of(&KERNEL, cases::SHAPES[at], true))));
     // Some kernels take only part of the shapes.
-    let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(&case.call.params));
-    all.filter(fits).map(|case| Case { call: Call { kernel, ..case.call }, ..case }).collect()
+    let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(case.call.params()));
+    all.filter(fits).map(|case| Case { call: case.call.through(kernel), ..case }).collect()
 }
 
 /// The same case with one pixel that is not a number: whatever it meets must not be either.

@@ -23,7 +23,7 @@
 
 use crate::contract::prelude::*;
 use crate::convolution::{
-    Convolution, NOBODY, Pooled, cases, convolution_params, output, pooled_output, weight, winners,
+    Convolution, NOBODY, Pooled, cases, convolution_params, demand_gradient, output, pooled_output, weight, winners,
 };
 use crate::window::count;
 
@@ -123,8 +123,15 @@ pub(crate) fn reference_of(words: &[u32], operands: Vec<Operand<'_>>) {
 }
 
 pub(crate) fn fast_of(words: &[u32], operands: Vec<Operand<'_>>) {
-    let io = Host::new(operands);
-    crate::cpu::conv2d_grad_input(&Params::from_words(words), io.dy, io.winner, io.weight, io.x, io.dx);
+    let (p, io) = (Params::from_words(words), Host::new(operands));
+    let window = p.window();
+    demand_gradient(&window, p.filters, p.pooled == 1, io.dy, io.winner);
+    demand("weight", io.weight.len(), &weight(&window, p.filters));
+    if p.relu == 1 {
+        demand("x", io.x.len(), &window.input());
+    }
+    demand("dx", io.dx.len(), &window.input());
+    crate::cpu::conv2d_grad_input(&p, io.dy, io.winner, io.weight, io.x, io.dx);
 }
 
 /// Scatters each output's gradient over its window, as the transpose of the definition says.
@@ -166,8 +173,8 @@ pub(crate) fn cases_of(kernel: &'static Kernel) -> Vec<Case> {
         .chain(pooled)
         .flat_map(|(shape, pooled)| [false, true].map(|relu| case_of(&KERNEL, shape, Fused { pooled, relu })));
     // Some kernels take only part of the shapes.
-    let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(&case.call.params));
-    all.filter(fits).map(|case| Case { call: Call { kernel, ..case.call }, ..case }).collect()
+    let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(case.call.params()));
+    all.filter(fits).map(|case| Case { call: case.call.through(kernel), ..case }).collect()
 }
 
 fn case_of(kernel: &'static Kernel, shape: Convolution, fused: Fused) -> Case {

@@ -23,7 +23,9 @@
 
 use crate::contract::prelude::*;
 use crate::conv2d_grad_input::random_winners;
-use crate::convolution::{Convolution, Pooled, cases, convolution_params, output, pooled_output, weight, winners};
+use crate::convolution::{
+    Convolution, Pooled, cases, convolution_params, demand_gradient, output, pooled_output, weight, winners,
+};
 use crate::window::{self, count};
 
 buffers! {
@@ -162,8 +164,15 @@ pub(crate) fn reference_of(words: &[u32], operands: Vec<Operand<'_>>) {
 }
 
 pub(crate) fn fast_of(words: &[u32], operands: Vec<Operand<'_>>) {
-    let io = Host::new(operands);
-    crate::cpu::conv2d_grad_weight(&Params::from_words(words), io.x, io.dy, io.winner, io.grad);
+    let (p, io) = (Params::from_words(words), Host::new(operands));
+    demand("x", io.x.len(), &p.window().input());
+    demand_gradient(&p.window(), p.filters, p.pooled == 1, io.dy, io.winner);
+    demand(
+        "grad",
+        io.grad.len(),
+        &[("splits", p.splits), ("bias_offset + filters", p.bias_offset.saturating_add(p.filters))],
+    );
+    crate::cpu::conv2d_grad_weight(&p, io.x, io.dy, io.winner, io.grad);
 }
 
 fn reference(p: Params, io: Host<'_>) {
@@ -218,8 +227,8 @@ pub(crate) fn cases_of(kernel: &'static Kernel) -> Vec<Case> {
         wanted.into_iter().map(move |splits| case_of(&KERNEL, shape, pooled, splits))
     });
     // Some kernels take only part of the shapes.
-    let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(&case.call.params));
-    all.filter(fits).map(|case| Case { call: Call { kernel, ..case.call }, ..case }).collect()
+    let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(case.call.params()));
+    all.filter(fits).map(|case| Case { call: case.call.through(kernel), ..case }).collect()
 }
 
 /// More pixels than lavapipe's loops can count.

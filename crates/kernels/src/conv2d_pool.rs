@@ -115,8 +115,11 @@ pub(crate) fn reference_of(words: &[u32], operands: Vec<Operand<'_>>) {
 }
 
 pub(crate) fn fast_of(words: &[u32], operands: Vec<Operand<'_>>) {
-    let io = Host::new(operands);
-    let inputs = crate::cpu::Inputs { p: Params::from_words(words), x: io.x, weight: io.weight, bias: io.bias };
+    let (p, io) = (Params::from_words(words), Host::new(operands));
+    conv2d::demand_inputs(&p, io.x, io.weight, io.bias);
+    demand("y", io.y.len(), &pooled_output(&p.window(), p.filters));
+    demand("winner", io.winner.len(), &winners(&p.window(), p.filters));
+    let inputs = crate::cpu::Inputs { p, x: io.x, weight: io.weight, bias: io.bias };
     crate::cpu::conv2d_pool(inputs, io.y, io.winner);
 }
 
@@ -155,8 +158,8 @@ pub(crate) fn cases_of(kernel: &'static Kernel) -> Vec<Case> {
     let nans = cases::WITH_A_NAN.map(|at| conv2d::with_a_nan(case_of(&KERNEL, cases::SHAPES[at], true)));
     let all = all.chain(nans);
     // Some kernels take only part of the shapes.
-    let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(&case.call.params));
-    all.filter(fits).map(|case| Case { call: Call { kernel, ..case.call }, ..case }).collect()
+    let fits = |case: &Case| kernel.variants.iter().any(|variant| (variant.fits)(case.call.params()));
+    all.filter(fits).map(|case| Case { call: case.call.through(kernel), ..case }).collect()
 }
 
 fn case_of(kernel: &'static Kernel, shape: Convolution, relu: bool) -> Case {

@@ -59,7 +59,7 @@ fn cases() -> Vec<Case> {
     .into_iter()
     .map(|(examples, part, size, batch, position, count)| {
         gather_batch::case_of(examples, part, size, (batch, position, count))
-            .finish(|io, dims| gather_batch::call(io, dims).map(|call| Call { kernel: &KERNEL, ..call }))
+            .finish(|io, dims| gather_batch::call(io, dims).map(|call| call.through(&KERNEL)))
     })
     .collect()
 }

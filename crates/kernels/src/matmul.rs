@@ -224,6 +224,10 @@ pub(crate) fn fast_of(words: &[u32], operands: Vec<Operand<'_>>) {
 }
 
 fn fast(p: Params, io: Host<'_>) {
+    // What the pointers below rely on, whoever made the params.
+    demand("a", io.a.len(), &[("m", p.m), ("k", p.k)]);
+    demand("b", io.b.len(), &[("k", p.k), ("n", p.n)]);
+    demand("c", io.c.len(), &[("splits", p.splits), ("m", p.m), ("n", p.n)]);
     let [m, n, k] = [p.m, p.n, p.k].map(|dim| dim as usize);
     // Distance in memory between neighbours along the inner dimension and along the other one.
     let (a_inner, a_row) = if p.trans_a == 1 { (m, 1) } else { (1, k) };
@@ -233,8 +237,9 @@ fn fast(p: Params, io: Host<'_>) {
         let a = &io.a[(first * a_inner).min(io.a.len())..];
         let b = &io.b[(first * b_inner).min(io.b.len())..];
         let parallelism = if p.splits == 1 { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
-        // SAFETY: `call` checked that a, b and c have the lengths that these dimensions and strides reach, and
-        // `share` keeps first..last within k; c is borrowed mutably, so it overlaps neither factor.
+        // SAFETY: a has m*k elements, b has k*n and c splits*m*n, as demanded above, so that these chunks of c have m*n each.
+        // `share` keeps first..last within k, so the strides of either layout stay within the factors; c is borrowed
+        // mutably, so it overlaps neither.
         unsafe {
             gemm::gemm(
                 m,

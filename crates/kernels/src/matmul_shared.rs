@@ -91,7 +91,7 @@ pub(crate) fn blocks(rows: u64, columns: u64, tile: Tile) -> Threads {
 
 /// Barriers are so slow on the adapters of CI that long sums are checked in one layout only.
 fn is_cheap(case: &Case) -> bool {
-    let (_, _, k, layout) = matmul::shape(&case.call.params);
+    let (_, _, k, layout) = matmul::shape(case.call.params());
     k <= 10_000 || layout == Layout::NN
 }
 

@@ -123,10 +123,10 @@ impl Window {
     /// reaches are left out.
     pub fn of(call: &Call) -> Option<Self> {
         let named = |(field, own): (&Field, &Field)| field == own;
-        if call.params.len() < Params::FIELDS.len() || !call.kernel.params.iter().zip(Params::FIELDS).all(named) {
+        if call.params().len() < Params::FIELDS.len() || !call.kernel().params.iter().zip(Params::FIELDS).all(named) {
             return None;
         }
-        let p = Params::from_words(&call.params[..Params::FIELDS.len()]);
+        let p = Params::from_words(&call.params()[..Params::FIELDS.len()]);
         let after = |outputs: u32, stride: u32, kernel: u32, size: u32, before: u32| {
             ((outputs - 1) * stride + kernel).saturating_sub(size + before)
         };
@@ -285,6 +285,7 @@ pub(crate) fn count(dims: &[(&str, u32)]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Case;
 
     const PLAIN: Window = Window {
         batch: 2,
@@ -311,7 +312,9 @@ mod tests {
     fn a_call_tells_its_window() {
         for window in cases::CONVOLUTIONS {
             let params = window.params(&crate::im2col::KERNEL).unwrap();
-            let call = Call { kernel: &crate::im2col::KERNEL, buffers: Vec::new(), params: params.to_words() };
+            let mut case = Case::named("a call");
+            let slices = vec![case.random("x", 1), case.output("cols", 1)];
+            let call = Call::new(&crate::im2col::KERNEL, slices, params.to_words());
             assert_eq!(Window::of(&call).unwrap().params(&crate::im2col::KERNEL).unwrap(), params, "{window}");
         }
     }

@@ -149,7 +149,12 @@ impl Graph {
 
     fn check_node(&self, node: &Node, written: &[bool]) -> Result<(), RuntimeError> {
         let fail = |slice: &Slice, problem: &str| {
-            Err(RuntimeError::Graph(format!("{} ({}): `{}` {problem}", node.call.kernel.name, node.scope, slice.name)))
+            Err(RuntimeError::Graph(format!(
+                "{} ({}): `{}` {problem}",
+                node.call.kernel().name,
+                node.scope,
+                slice.name
+            )))
         };
         for (slice, access) in uses(&node.call) {
             let Some(buffer) = self.buffers.get(slice.buffer.0 as usize) else {
@@ -186,7 +191,7 @@ fn overlap(a: &Slice, b: &Slice) -> bool {
 
 /// Every buffer of a call with the way it is used.
 pub(crate) fn uses(call: &Call) -> impl Iterator<Item = (&Slice, Access)> {
-    call.buffers.iter().zip(call.kernel.bindings.iter().map(|binding| binding.access))
+    call.buffers().iter().zip(call.kernel().bindings.iter().map(|binding| binding.access))
 }
 
 impl fmt::Display for Graph {

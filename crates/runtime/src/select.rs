@@ -44,12 +44,12 @@ mod tests {
         Variant { name, subgroup, ..Variant { family: Family::BarrierFree, ..Variant::LINE[0] } }
     }
 
-    static LANES: Kernel = Kernel {
-        name: "relu_lanes",
-        variants: &[variant("of 8", Some(8)), variant("of 4", Some(4)), variant("whole", None)],
-        ..relu::KERNEL
-    };
-    static BASE: Kernel = Kernel { alternatives: &[&LANES], ..relu::KERNEL };
+    static LANES: Kernel = relu::KERNEL.variation("relu_lanes", relu::KERNEL.wgsl).with_variants(&[
+        variant("of 8", Some(8)),
+        variant("of 4", Some(4)),
+        variant("whole", None),
+    ]);
+    static BASE: Kernel = relu::KERNEL.variation("relu", relu::KERNEL.wgsl).with_alternatives(&[&LANES]);
 
     fn taken(size: Option<u32>) -> &'static str {
         let runs = |variant: &Variant| variant.subgroup.is_none() || variant.subgroup == size;

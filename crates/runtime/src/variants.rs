@@ -36,8 +36,8 @@ impl Device {
     /// What this adapter takes for `call` without a tuning.
     pub(crate) fn default_for(&self, call: &Call) -> Result<Candidate, RuntimeError> {
         let runs = |variant: &Variant| self.refuses(variant).is_none();
-        select::preferred(call.kernel, &call.params, self.family(), &runs)
-            .ok_or_else(|| RuntimeError::Graph(format!("{} has no variant for this device", call.kernel.name)))
+        select::preferred(call.kernel(), call.params(), self.family(), &runs)
+            .ok_or_else(|| RuntimeError::Graph(format!("{} has no variant for this device", call.kernel().name)))
     }
 
     /// The variant that [`Device::prepare`] takes for `call`: what was tuned, else the default. None on the CPU device,
@@ -56,7 +56,7 @@ impl Device {
     /// Whatever this adapter can run for `call`, the default first.
     pub(crate) fn candidates(&self, call: &Call) -> Result<Vec<Candidate>, RuntimeError> {
         let default = self.default_for(call)?;
-        let others = select::candidates(call.kernel).filter(|(kernel, variant)| {
+        let others = select::candidates(call.kernel()).filter(|(kernel, variant)| {
             let is_default = *kernel == default.0 && variant.name == default.1.name;
             !is_default && self.is_offered(variant, call)
         });
@@ -65,7 +65,7 @@ impl Device {
 
     /// Whether `variant` is right for `call` and may be any good on this adapter.
     fn is_offered(&self, variant: &Variant, call: &Call) -> bool {
-        (variant.fits)(&call.params) && select::suits(variant, self.family()) && self.refuses(variant).is_none()
+        (variant.fits)(call.params()) && select::suits(variant, self.family()) && self.refuses(variant).is_none()
     }
 
     /// Finds the fastest variant for each call of `graphs`, and saves what was found for every later

@@ -54,13 +54,13 @@ impl Case {
 
     /// The buffers after the kernel's reference has run on the CPU.
     pub fn expected(&self) -> Vec<CaseBuffer> {
-        self.run_on_cpu(self.call.kernel.reference)
+        self.run_on_cpu(self.call.kernel().reference)
     }
 
     /// The buffers after `function` has run on the CPU.
     pub fn run_on_cpu(&self, function: super::HostFunction) -> Vec<CaseBuffer> {
         let mut after = self.buffers.clone();
-        let contents = operands(self.call.kernel, after.iter_mut().map(|buffer| &mut buffer.words));
+        let contents = operands(self.call.kernel(), after.iter_mut().map(|buffer| &mut buffer.words));
         let host = HostCall::new(&self.call, function);
         host.run(contents, &mut vec![0; host.scratch()]);
         after
@@ -71,14 +71,14 @@ impl Case {
         if halves.is_none() {
             return self;
         }
-        let names: Vec<&str> = halves.names(self.call.kernel).collect();
+        let names: Vec<&str> = halves.names(self.call.kernel()).collect();
         self.name = format!("{} with f16 {}", self.name, names.join(", "));
-        for (at, buffer) in self.buffers.iter_mut().enumerate().filter(|(at, _)| halves.contains(*at)) {
+        for buffer in (0..).zip(&mut self.buffers).filter_map(|(at, buffer)| halves.contains(at).then_some(buffer)) {
             let values = Element::F32.floats(&buffer.words, buffer.slice.len);
             buffer.words = Element::F16.pack(&values);
             buffer.slice.element = Element::F16;
-            self.call.buffers[at].element = Element::F16;
         }
+        self.call = self.call.with_halves(halves);
         self
     }
 }

@@ -66,6 +66,16 @@ pub fn volume(name: &str, dims: &[u32]) -> Result<usize, ShapeError> {
     })
 }
 
+/// Holds a function on the CPU to what its params promise: it may be run with any operands, and what is fast reads them
+/// without asking again.
+///
+/// # Panics
+/// If the buffer bound as `binding` has another number of elements than the product of the named dimensions.
+pub(crate) fn demand(binding: &str, got: usize, dims: &[(&str, u32)]) {
+    let values: Vec<u32> = dims.iter().map(|(_, value)| *value).collect();
+    assert!(volume(binding, &values) == Ok(got), "`{binding}` has {got} elements, expected the product of {dims:?}");
+}
+
 /// Checks the buffers of one call, then makes it.
 pub struct Check {
     kernel: &'static Kernel,

@@ -20,7 +20,7 @@ impl Halves {
     /// Those of `call`.
     pub fn of(call: &Call) -> Self {
         // A binding of integers may have anything bound to it where the kernel does not read it.
-        Self::where_(call.kernel, |at| call.kernel.bindings[at].half && call.buffers[at].element == Element::F16)
+        Self::where_(call.kernel(), |at| call.kernel().bindings[at].half && call.buffers()[at].element == Element::F16)
     }
 
     /// Each choice of bindings of `kernel` that can hold halves, none of them among them.
@@ -66,8 +66,8 @@ impl HostCall {
     /// `call` through `function`.
     pub fn new(call: &Call, function: HostFunction) -> Self {
         let halves = Halves::of(call);
-        let lens = call.buffers.iter().enumerate().map(|(at, slice)| halves.contains(at).then_some(slice.len));
-        Self { function, params: call.params.clone(), halves: lens.collect() }
+        let lens = call.buffers().iter().enumerate().map(|(at, slice)| halves.contains(at).then_some(slice.len));
+        Self { function, params: call.params().to_vec(), halves: lens.collect() }
     }
 
     /// Words of scratch memory that [`HostCall::run`] needs.

@@ -7,6 +7,20 @@ use half::f16;
 pub type HostFunction = fn(params: &[u32], operands: Vec<Operand<'_>>);
 
 /// One WGSL entry point and everything the engine must know to run and to check it.
+///
+/// What unsafe code relies on it relies on for the kernels of [`KERNELS`](crate::KERNELS) alone, by their place in memory. A
+/// kernel of one's own is a [variation](Kernel::variation) of one of them, which nothing trusts:
+///
+/// ```compile_fail,E0451
+/// use tilegrad_kernels::{Kernel, relu};
+/// static OWN: Kernel = Kernel { fast_cpu: None, ..relu::KERNEL };
+/// ```
+///
+/// ```
+/// use tilegrad_kernels::{Kernel, relu};
+/// static OWN: Kernel = relu::KERNEL.variation("relu_of_my_own", "fn main() {}").with_fast_cpu(|_, _| ());
+/// assert!(relu::KERNEL.is_listed() && !OWN.is_listed());
+/// ```
 #[derive(Debug)]
 pub struct Kernel {
     /// Stem of the WGSL file, and the name in every table.
@@ -30,14 +44,82 @@ pub struct Kernel {
     /// Work of one call.
     pub cost: fn(params: &[u32]) -> Cost,
     /// Plain loops that define the right answer.
-    pub reference: HostFunction,
+    pub(crate) reference: HostFunction,
     /// A faster way on the CPU where plain loops are hopeless; tested against `reference` like any device.
-    pub fast_cpu: Option<HostFunction>,
+    pub(crate) fast_cpu: Option<HostFunction>,
     /// Shapes that every device is checked on.
     pub cases: fn() -> Vec<Case>,
 }
 
 impl Kernel {
+    /// Plain loops that define the right answer. They panic on operands of other lengths than the params say.
+    pub fn reference(&self) -> HostFunction {
+        self.reference
+    }
+
+    /// A faster way on the CPU, if plain loops are hopeless there. It panics on operands of other lengths than the params say.
+    pub fn fast_cpu(&self) -> Option<HostFunction> {
+        self.fast_cpu
+    }
+
+    /// What the CPU device runs: the faster way if there is one, else the reference.
+    pub fn on_cpu(&self) -> HostFunction {
+        self.fast_cpu.unwrap_or(self.reference)
+    }
+
+    /// Whether this is a kernel of [`KERNELS`](crate::KERNELS) itself, not one that only looks like it.
+    pub fn is_listed(&self) -> bool {
+        crate::KERNELS.iter().any(|listed| std::ptr::eq(*listed, self))
+    }
+
+    /// A kernel of one's own that is as this one but for its name and WGSL, without alternatives.
+    #[must_use]
+    pub const fn variation(&self, name: &'static str, wgsl: &'static str) -> Self {
+        Self {
+            name,
+            summary: self.summary,
+            wgsl,
+            bindings: self.bindings,
+            params: self.params,
+            threads: self.threads,
+            variants: self.variants,
+            alternatives: &[],
+            tolerance: self.tolerance,
+            cost: self.cost,
+            reference: self.reference,
+            fast_cpu: self.fast_cpu,
+            cases: self.cases,
+        }
+    }
+
+    /// The same with other variants.
+    #[must_use]
+    pub const fn with_variants(mut self, variants: &'static [Variant]) -> Self {
+        self.variants = variants;
+        self
+    }
+
+    /// The same with other alternatives.
+    #[must_use]
+    pub const fn with_alternatives(mut self, alternatives: &'static [&'static Self]) -> Self {
+        self.alternatives = alternatives;
+        self
+    }
+
+    /// The same with another tolerance.
+    #[must_use]
+    pub const fn with_tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.tolerance = tolerance;
+        self
+    }
+
+    /// The same with another function for the CPU device.
+    #[must_use]
+    pub const fn with_fast_cpu(mut self, fast_cpu: HostFunction) -> Self {
+        self.fast_cpu = Some(fast_cpu);
+        self
+    }
+
     /// The cases again with 16-bit floats, and for each which of `variants` variants is to run it: one, in turn, since every
     /// pipeline is a compilation of its own. About half of the cases have such floats in every binding that can hold them, the
     /// others in one of the other choices of such bindings. None if no binding can.

@@ -24,10 +24,10 @@ macro_rules! buffers {
 
             /// The buffers of `call`, if it is one of this kernel.
             pub fn of(call: &$crate::Call) -> Option<Self> {
-                if *call.kernel != KERNEL {
+                if *call.kernel() != KERNEL {
                     return None;
                 }
-                let mut slices = call.buffers.iter().cloned();
+                let mut slices = call.buffers().iter().cloned();
                 Some(Self { $($name: slices.next()?,)* })
             }
 

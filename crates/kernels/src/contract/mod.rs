@@ -16,6 +16,7 @@ pub(crate) use case::CaseBuilder;
 #[cfg(test)]
 pub(crate) use case::example_state;
 pub use case::{Case, CaseBuffer, POISON};
+pub(crate) use check::demand;
 pub use check::{Check, ShapeError, volume};
 pub use element::Element;
 pub use halves::{Halves, HostCall, operands};
@@ -33,7 +34,7 @@ pub(crate) mod prelude {
     pub(crate) use super::LINE;
     pub(crate) use super::{
         Call, Case, Check, Cost, Family, Kernel, Operand, Read, ShapeError, Slice, Threads, Tile, Tolerance, Variant,
-        Write, buffers, params, volume,
+        Write, buffers, demand, params, volume,
     };
     pub(crate) use rayon::prelude::*;
 }

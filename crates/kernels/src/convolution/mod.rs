@@ -18,7 +18,7 @@
 
 pub(crate) mod cases;
 
-use crate::contract::{Call, Kernel, ShapeError};
+use crate::contract::{Call, Kernel, ShapeError, demand};
 use crate::window::{self, Window};
 
 /// A convolution's windows and output channels.
@@ -133,6 +133,16 @@ pub(crate) fn pooled_output(p: &window::Params, filters: u32) -> [(&'static str,
 pub(crate) fn winners(p: &window::Params, filters: u32) -> [(&'static str, u32); 4] {
     let [batch, height, width, _] = pooled_output(p, filters);
     [batch, height, width, ("filters/4", filters / 4)]
+}
+
+/// [`demand`] of the gradient of the outputs or, if they are `pooled`, of the maxima with their winners.
+pub(crate) fn demand_gradient(p: &window::Params, filters: u32, pooled: bool, dy: &[f32], winner: &[u32]) {
+    if pooled {
+        demand("dy", dy.len(), &pooled_output(p, filters));
+        demand("winner", winner.len(), &winners(p, filters));
+    } else {
+        demand("dy", dy.len(), &output(p, filters));
+    }
 }
 
 /// The winner of a window in which nothing is positive, so that no gradient flows back.

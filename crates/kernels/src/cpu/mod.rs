@@ -11,6 +11,7 @@ mod grad_weight;
 mod gradient;
 mod scratch;
 mod simd;
+mod starts;
 mod tile;
 mod weights;
 mod windows;

@@ -21,10 +21,13 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// The furthest step in both factors.
+    /// The furthest step in both factors; more than any memory holds if it is not a number.
+    #[inline(always)]
     fn reach(&self) -> (usize, usize) {
-        let (runs, terms) = (self.runs - 1, self.terms - 1);
-        (runs * self.a_run + terms * self.a_term, runs * self.b_run + terms * self.b_term)
+        let furthest = |run: usize, term: usize| {
+            (self.runs - 1).saturating_mul(run).saturating_add((self.terms - 1).saturating_mul(term))
+        };
+        (furthest(self.a_run, self.a_term), furthest(self.b_run, self.b_term))
     }
 }
 
@@ -46,11 +49,13 @@ pub(crate) fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
     }
     let (a_reach, b_reach) = walk.reach();
     let furthest = offsets.iter().fold(0, |furthest, offset| furthest.max(*offset));
-    assert!(furthest + a_reach < a.len() && b_reach + VECTORS * S::F32_LANES <= b.len());
+    let b_end = b_reach.saturating_add(VECTORS * S::F32_LANES);
+    assert!(furthest.saturating_add(a_reach) < a.len() && b_end <= b.len(), "a tile reaches beyond its factors");
     for run in 0..walk.runs {
         let (mut a, mut b) = (a.as_ptr().wrapping_add(run * walk.a_run), b.as_ptr().wrapping_add(run * walk.b_run));
         for _ in 0..walk.terms {
-            // SAFETY: the last term of the last run is within both factors, as asserted, and no step goes back.
+            // SAFETY: the last term of the last run is within both factors, as asserted without wrapping around, and no step
+            // goes back.
             let vectors: [S::f32s; VECTORS] = from_fn(|v| unsafe { b.cast::<S::f32s>().add(v).read_unaligned() });
             for (sums, offset) in sums.iter_mut().zip(offsets) {
                 // SAFETY: the same.

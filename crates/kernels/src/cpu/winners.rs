@@ -5,6 +5,7 @@
 use super::grad_weight::{Block, images_of, lines_of};
 use super::gradient::OutputGradient;
 use super::scratch::Scratch;
+use super::starts::Starts;
 use super::weights::{Rows, transpose};
 use super::windows::{Pitch, Windows, segment};
 use crate::window::Params;
@@ -122,8 +123,7 @@ impl WithSimd for GradWeight<'_> {
 /// For every maximum of an image its gradient and where the window of its winner begins.
 struct Winners {
     gradients: Scratch,
-    starts: Scratch,
-    furthest: usize,
+    starts: Starts,
 }
 
 impl Winners {
@@ -147,9 +147,13 @@ impl Winners {
         let places = pairs(dz, lines).flat_map(|(pair, places)| (0..columns).map(move |column| (pair, column, places)));
         let pixels = gradients.chunks_exact_mut(dz.filters).zip(starts.chunks_exact_mut(dz.filters));
         for ((pair, column, places), (gradients, starts)) in places.zip(pixels) {
-            let Some(maxima) = dz.maxima(image, pair, column) else { continue };
-            let start = (pair - first) * 2 * down + column * 2 * right;
             let starts = bytemuck::cast_slice_mut::<f32, u32>(starts);
+            let Some(maxima) = dz.maxima(image, pair, column) else {
+                gradients.fill(0.0);
+                starts.fill(0);
+                continue;
+            };
+            let start = (pair - first) * 2 * down + column * 2 * right;
             let (dy, winner) = (&dz.dy[maxima.clone()], &winner[maxima]);
             for (((gradient, at), dy), winner) in gradients.iter_mut().zip(starts).zip(dy).zip(winner) {
                 let winner = u32::from(*winner);
@@ -157,8 +161,7 @@ impl Winners {
                 *at = start as u32 + (winner & 1) * right as u32 + (winner >> 1 & 1) * down as u32;
             }
         }
-        let furthest = ((count - 1) * 2 + 1) * down + ((columns - 1) * 2 + 1) * right;
-        Some((windows, row, Self { gradients, starts, furthest }))
+        Some((windows, row, Self { gradients, starts: Starts::new(starts) }))
     }
 }
 
@@ -174,8 +177,8 @@ fn add_windows<S: Simd, const VECTORS: usize>(
 ) {
     const PAIR: usize = 2;
     let sums = S::as_mut_simd_f32s(sums).0;
-    assert!(winners.furthest + VECTORS * S::F32_LANES <= windows.len());
-    let starts = bytemuck::cast_slice::<f32, u32>(&winners.starts);
+    let (starts, furthest) = (winners.starts.all(), winners.starts.furthest());
+    assert!(furthest.saturating_add(VECTORS * S::F32_LANES) <= windows.len(), "a window reaches beyond the images");
     for (pair, sums) in sums.chunks_exact_mut(PAIR * VECTORS).enumerate() {
         let mut held: [[S::f32s; VECTORS]; PAIR] = from_fn(|f| from_fn(|v| sums[f * VECTORS + v]));
         let pixels = winners.gradients.chunks_exact(filters).zip(starts.chunks_exact(filters));
@@ -184,7 +187,7 @@ fn add_windows<S: Simd, const VECTORS: usize>(
                 let gradient = simd.splat_f32s(gradients[pair * PAIR + f]);
                 let start = starts[pair * PAIR + f] as usize;
                 for (v, sum) in held.iter_mut().enumerate() {
-                    // SAFETY: no start is further than `furthest`, from where the vectors end within the windows.
+                    // SAFETY: `Starts` knows no start further than `furthest`, from where the vectors end within the windows.
                     let x = unsafe { windows.as_ptr().add(start).cast::<S::f32s>().add(v).read_unaligned() };
                     *sum = simd.mul_add_e_f32s(gradient, x, *sum);
                 }

@@ -84,7 +84,7 @@ fn find(graph: &Graph, uses: &Uses, at: usize) -> Option<Found> {
 fn backward(graph: &Graph, uses: &Uses, (pool, gradient): (usize, usize), y: &Slice, relu: bool) -> Option<Backward> {
     let call_at = |at: usize| &graph.nodes()[at].call;
     let max_pool_grad::Io { dy, dx, .. } = max_pool_grad::Io::of(call_at(gradient))?;
-    if call_at(gradient).params != call_at(pool).params || uses.writer(&dx)? != gradient {
+    if call_at(gradient).params() != call_at(pool).params() || uses.writer(&dx)? != gradient {
         return None;
     }
     let mut vanishing = vec![gradient];

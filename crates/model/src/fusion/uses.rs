@@ -17,7 +17,7 @@ impl Uses {
         let inner = graph.buffers().iter().map(|buffer| !buffer.external).collect();
         let mut uses = Self { writers: none.clone(), readers: none, inner };
         for (at, node) in graph.nodes().iter().enumerate() {
-            for (slice, binding) in node.call.buffers.iter().zip(node.call.kernel.bindings) {
+            for (slice, binding) in node.call.buffers().iter().zip(node.call.kernel().bindings) {
                 let by_buffer = match binding.access {
                     Access::Read => &mut uses.readers,
                     Access::ReadWrite => &mut uses.writers,

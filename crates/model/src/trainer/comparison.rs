@@ -63,21 +63,21 @@ impl Trainer {
         let (mine, theirs) = (self.begin_comparison(data)?, other.begin_comparison(data)?);
         for (call, node) in mine.nodes().iter().enumerate() {
             if call < apart {
-                for slice in &node.call.buffers {
+                for slice in node.call.buffers() {
                     theirs.set_words(other, slice, &mine.words(self, slice)?)?;
                 }
             }
             mine.run_call(call)?;
             theirs.run_call(call)?;
             // Apart, even a copy differs by what its input does.
-            let own = node.call.kernel.tolerance;
+            let own = node.call.kernel().tolerance;
             let tolerance =
                 if call < apart || own.relative > Tolerance::SUMMED.relative { own } else { Tolerance::SUMMED };
             for slice in written(node) {
                 let (got, expected) = (mine.words(self, slice)?, theirs.words(other, slice)?);
                 if let Some(found) = first_difference(&got, &expected, slice, tolerance) {
                     let (index, got, expected, allowed) = found;
-                    let (scope, kernel, buffer) = (node.scope.clone(), node.call.kernel.name, slice.name.to_string());
+                    let (scope, kernel, buffer) = (node.scope.clone(), node.call.kernel().name, slice.name.to_string());
                     return Ok(Some(CallDifference { call, scope, kernel, buffer, index, got, expected, allowed }));
                 }
             }
@@ -93,7 +93,7 @@ impl Trainer {
 }
 
 fn written(node: &Node) -> impl Iterator<Item = &Slice> {
-    let bindings = node.call.buffers.iter().zip(node.call.kernel.bindings);
+    let bindings = node.call.buffers().iter().zip(node.call.kernel().bindings);
     bindings.filter(|(_, binding)| binding.access == Access::ReadWrite).map(|(slice, _)| slice)
 }
 

@@ -186,7 +186,7 @@ impl Probe {
         });
         Ok(Cause {
             scope: node.scope.clone(),
-            kernel: node.call.kernel.name,
+            kernel: node.call.kernel().name,
             buffer: slice.name.to_string(),
             index,
             value,
@@ -230,7 +230,7 @@ impl Probe {
 
 /// The float buffers of a call with one kind of access.
 fn slices(node: &Node, access: Access) -> impl Iterator<Item = &Slice> {
-    let bindings = node.call.buffers.iter().zip(node.call.kernel.bindings);
+    let bindings = node.call.buffers().iter().zip(node.call.kernel().bindings);
     bindings
         .filter(move |(slice, binding)| binding.access == access && slice.element != Element::U32)
         .map(|(slice, _)| slice)

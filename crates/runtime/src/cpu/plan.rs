@@ -77,7 +77,7 @@ impl CpuPlan {
 
 impl BoundCall {
     fn new(node: &graph::Node, memories: &[Option<CpuMemory>]) -> Result<Self, RuntimeError> {
-        let kernel = node.call.kernel;
+        let kernel = node.call.kernel();
         let mut buffers: Vec<(CpuMemory, Access)> = Vec::new();
         let mut bindings = Vec::new();
         for (slice, access) in graph::uses(&node.call) {
@@ -96,8 +96,7 @@ impl BoundCall {
             let first = slice.first_word();
             bindings.push((place, first..first + slice.words()));
         }
-        let function = kernel.fast_cpu.unwrap_or(kernel.reference);
-        Ok(Self { host: HostCall::new(&node.call, function), buffers, bindings })
+        Ok(Self { host: HostCall::new(&node.call, kernel.on_cpu()), buffers, bindings })
     }
 
     fn run(&self, scratch: &mut [u32]) {

@@ -16,7 +16,7 @@ pub fn check_binding(
     let allowed = limits.max_storage_buffer_binding_size;
     if bytes > allowed {
         return Err(RuntimeError::Limit {
-            what: format!("buffer `{}` of {}", slice.name, call.kernel.name),
+            what: format!("buffer `{}` of {}", slice.name, call.kernel().name),
             needed: format!("{bytes} bytes"),
             device: device.into(),
             limit: format!("{allowed} bytes for one binding"),
@@ -77,9 +77,9 @@ pub fn workgroups(
     variant: &Variant,
 ) -> Result<[u32; 3], RuntimeError> {
     let limit = limits.max_compute_workgroups_per_dimension;
-    let threads = (kernel.threads)(&call.params, variant.tile());
+    let threads = (kernel.threads)(call.params(), variant.tile());
     dispatch::workgroups(threads, variant.workgroup, limit).map_err(|too_many| {
-        let output = call.buffers.last().map_or("nothing", |slice| &slice.name);
+        let output = call.buffers().last().map_or("nothing", |slice| &slice.name);
         RuntimeError::Limit {
             what: format!("{} of `{output}` ({scope})", kernel.name),
             needed: format!("{} workgroups along {}", too_many.groups, too_many.axis),

@@ -6,15 +6,18 @@ use crate::RuntimeError;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tilegrad_kernels::{Access, Halves, Kernel, Variant};
+use tilegrad_kernels::{Access, Call, Halves, Kernel, Variant};
 
 /// What makes a pipeline another one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
-    kernel: &'static str,
-    variant: &'static str,
+    /// Where the kernel stands in memory: names are not unique.
+    kernel: usize,
+    /// The same of the variant.
+    variant: usize,
     params: Vec<u32>,
     halves: Halves,
+    trusted: bool,
 }
 
 /// A pipeline with its bind group layout.
@@ -29,10 +32,25 @@ pub struct Pipeline {
 pub struct Wanted<'a> {
     pub kernel: &'static Kernel,
     pub variant: &'static Variant,
-    /// The params of a call.
-    pub params: &'a [u32],
-    /// Its bindings that hold 16-bit floats.
-    pub halves: Halves,
+    /// What they are to run.
+    pub call: &'a Call,
+}
+
+impl Wanted<'_> {
+    /// Whether the shader runs without loop bounds and index checks.
+    fn trusted(&self) -> bool {
+        self.call.vouches_for(self.kernel, self.variant)
+    }
+
+    fn key(&self) -> Key {
+        Key {
+            kernel: std::ptr::from_ref(self.kernel).addr(),
+            variant: std::ptr::from_ref(self.variant).addr(),
+            params: self.call.params().to_vec(),
+            halves: Halves::of(self.call),
+            trusted: self.trusted(),
+        }
+    }
 }
 
 /// All pipelines of a device so far.
@@ -56,7 +74,7 @@ impl Pipelines {
         checked: bool,
         wanted: &[Wanted<'_>],
     ) -> Result<Vec<Arc<Pipeline>>, RuntimeError> {
-        let mut missing: HashMap<Key, Wanted<'_>> = wanted.iter().map(|wanted| (key(wanted), *wanted)).collect();
+        let mut missing: HashMap<Key, Wanted<'_>> = wanted.iter().map(|wanted| (wanted.key(), *wanted)).collect();
         missing.retain(|key, _| !self.lock().contains_key(key));
         let cache = self.kept.as_ref().map(PipelineCache::cache);
         let compile =
@@ -67,17 +85,13 @@ impl Pipelines {
         }
         let mut all = self.lock();
         all.extend(compiled);
-        let found = wanted.iter().map(|wanted| all.get(&key(wanted)).cloned());
+        let found = wanted.iter().map(|wanted| all.get(&wanted.key()).cloned());
         found.collect::<Option<Vec<_>>>().ok_or_else(|| RuntimeError::Graph("a pipeline vanished".into()))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Pipeline>>> {
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn key(Wanted { kernel, variant, params, halves }: &Wanted<'_>) -> Key {
-    Key { kernel: kernel.name, variant: variant.name, params: params.to_vec(), halves: *halves }
 }
 
 fn compile(
@@ -89,11 +103,11 @@ fn compile(
 ) -> Result<Pipeline, RuntimeError> {
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-    let Wanted { kernel, variant, params, .. } = wanted;
+    let Wanted { kernel, variant, call } = wanted;
     let module = module(device, checked, wanted);
     let layout = layout(device, kernel);
     let constants: Vec<(&str, f64)> =
-        kernel.params.iter().zip(params).map(|(field, word)| (field.name, field.value(*word))).collect();
+        kernel.params.iter().zip(call.params()).map(|(field, word)| (field.name, field.value(*word))).collect();
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label: Some(kernel.name),
         bind_group_layouts: &[Some(&layout)],
@@ -119,17 +133,19 @@ fn compile(
 }
 
 fn module(device: &wgpu::Device, checked: bool, wanted: Wanted<'_>) -> wgpu::ShaderModule {
-    let Wanted { kernel, variant, halves, .. } = wanted;
-    let source = wgpu::ShaderSource::Wgsl(kernel.source(variant, halves).into());
+    let Wanted { kernel, variant, call } = wanted;
+    let source = wgpu::ShaderSource::Wgsl(kernel.source(variant, Halves::of(call)).into());
     let descriptor = wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source };
-    if checked {
+    if checked || !wanted.trusted() {
         return device.create_shader_module(descriptor);
     }
     let checks = wgpu::ShaderRuntimeChecks::unchecked();
-    // SAFETY: only kernels of the list come here. Every loop counts to a bound that follows from the shape, and
-    // every index follows from the shape that the kernel's `call` checked against its buffers; the few that come
-    // from data are clamped in the shader. Loop bounds cost a factor of ten and index checks one of two, because
-    // drivers then unroll no loop over registers; `--checked` keeps both.
+    // SAFETY: the call vouches for this variant of this kernel (`trusted`): both are of the list, which only the kernels' crate can
+    // write, and the call went through the kernel's own `call` function, which checked the lengths of its buffers against
+    // params that nobody can change. Every loop counts to a bound that follows from these params, and so does every index;
+    // the few that come from data are clamped in the shader. A plan binds memory only after `Graph::check` and
+    // `resolve_external` found it as long as the buffers say. Loop bounds cost a factor of ten and index checks one of two,
+    // because drivers then unroll no loop over registers; `--checked` keeps both.
     unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }
 

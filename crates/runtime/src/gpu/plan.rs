@@ -58,14 +58,14 @@ impl GpuPlan {
             if !halves.is_none() && !device.halves() {
                 return Err(RuntimeError::NoHalves { device: device.info.name.clone() });
             }
-            wanted.push(Wanted { kernel, variant, params: &node.call.params, halves });
+            wanted.push(Wanted { kernel, variant, call: &node.call });
         }
         // Limits come first: they are cheap to check, memory and pipelines are not cheap to get.
         let mut dispatches = Vec::new();
         for (node, Wanted { kernel, variant, .. }) in graph.nodes().iter().zip(&wanted) {
             let name = &device.info.name;
             dispatches.push(limits::workgroups(name, &device.limits, &node.call, &node.scope, kernel, variant)?);
-            for slice in &node.call.buffers {
+            for slice in node.call.buffers() {
                 let purpose = graph.buffer(slice.buffer).purpose;
                 limits::check_binding(name, &device.limits, &node.call, slice, purpose)?;
             }
@@ -185,7 +185,7 @@ fn bind(
         };
         // Two external buffers may be bound to one memory, which the graph itself cannot see.
         if bound.iter().any(|(other, other_access)| other.same(memory) && *other_access != access) {
-            let kernel = node.call.kernel.name;
+            let kernel = node.call.kernel().name;
             return Err(RuntimeError::Graph(format!(
                 "{kernel}: `{}` is read and written by the same call",
                 slice.name

@@ -133,15 +133,15 @@ impl Tuned {
 
     /// What was found for calls like this one.
     pub fn find(&self, call: &Call) -> Option<&Entry> {
-        let halves = || Halves::of(call).names(call.kernel);
+        let halves = || Halves::of(call).names(call.kernel());
         self.entries.iter().find(|entry| {
-            entry.kernel == call.kernel.name && entry.params == call.params && halves().eq(entry.halves.iter())
+            entry.kernel == call.kernel().name && entry.params == call.params() && halves().eq(entry.halves.iter())
         })
     }
 
     /// The variant that was chosen for a call.
     pub fn chosen(&self, call: &Call) -> Option<Candidate> {
-        self.find(call)?.candidate(call.kernel)
+        self.find(call)?.candidate(call.kernel())
     }
 
     /// Puts `entry` in the place of an older one.
@@ -183,8 +183,9 @@ mod tests {
         Variant { name, ..Variant::LINE[0] }
     }
 
-    static OTHER: Kernel = Kernel { name: "relu_other", variants: &[named("a"), named("b")], ..relu::KERNEL };
-    static BASE: Kernel = Kernel { alternatives: &[&OTHER], ..relu::KERNEL };
+    static OTHER: Kernel =
+        relu::KERNEL.variation("relu_other", relu::KERNEL.wgsl).with_variants(&[named("a"), named("b")]);
+    static BASE: Kernel = relu::KERNEL.variation("relu", relu::KERNEL.wgsl).with_alternatives(&[&OTHER]);
 
     fn report(driver: &str) -> AdapterReport {
         AdapterReport {

@@ -108,7 +108,7 @@ impl Row {
     }
 
     fn is_for(&self, call: &Call) -> bool {
-        self.kernel == call.kernel && self.params == call.params && self.halves == Halves::of(call)
+        self.kernel == call.kernel() && self.params == call.params() && self.halves == Halves::of(call)
     }
 }
 
@@ -154,7 +154,7 @@ pub fn tune(
     let (calls, without_choice) = calls(device, graphs)?;
     let mut rows = Vec::new();
     for (done, (call, candidates)) in calls.iter().enumerate() {
-        progress(done, calls.len(), call.kernel.name);
+        progress(done, calls.len(), call.kernel().name);
         let known = tuned.find(call);
         let known = known.and_then(|entry| known_row(call, candidates, entry));
         rows.push(match known {
@@ -194,7 +194,7 @@ fn calls<'a>(device: &Device, graphs: &'a [Graph]) -> Result<Choices<'a>, Runtim
 
 /// What an earlier tuning found, if it compared the same candidates.
 fn known_row(call: &Call, candidates: &[Candidate], entry: &Entry) -> Option<Row> {
-    let chosen = entry.candidate(call.kernel).filter(|_| entry.candidates == sum_of_candidates(candidates))?;
+    let chosen = entry.candidate(call.kernel()).filter(|_| entry.candidates == sum_of_candidates(candidates))?;
     let outcome = Outcome::Known(entry.default_s, entry.chosen_s);
     Some(row_of(call, candidates[0], chosen, outcome))
 }
@@ -219,7 +219,7 @@ fn tune_call(
 }
 
 fn row_of(call: &Call, default: Candidate, chosen: Candidate, outcome: Outcome) -> Row {
-    let (kernel, params, halves) = (call.kernel, call.params.clone(), Halves::of(call));
+    let (kernel, params, halves) = (call.kernel(), call.params().to_vec(), Halves::of(call));
     Row { kernel, params, halves, default, chosen, outcome }
 }
 
@@ -286,7 +286,8 @@ mod tests {
         Variant { name, ..Variant::LINE[0] }
     }
 
-    static KERNEL: Kernel = Kernel { variants: &[named("default"), named("a"), named("b")], ..relu::KERNEL };
+    static KERNEL: Kernel =
+        relu::KERNEL.variation("relu", relu::KERNEL.wgsl).with_variants(&[named("default"), named("a"), named("b")]);
 
     fn chosen(verdicts: [Verdict; 3]) -> &'static str {
         let all: Vec<Candidate> = crate::candidates(&KERNEL).collect();

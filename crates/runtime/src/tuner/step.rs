@@ -53,7 +53,7 @@ pub fn time(
 /// steps; zero for integers, which is right wherever an index is meant.
 fn external(device: &Device, graph: &Graph) -> Result<Vec<(Slice, Memory)>, RuntimeError> {
     let mut bound: Vec<(Slice, Memory)> = Vec::new();
-    for slice in graph.nodes().iter().flat_map(|node| &node.call.buffers) {
+    for slice in graph.nodes().iter().flat_map(|node| node.call.buffers()) {
         let buffer = graph.buffer(slice.buffer);
         if !buffer.external || bound.iter().any(|(other, _)| other.buffer == slice.buffer) {
             continue;

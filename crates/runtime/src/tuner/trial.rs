@@ -42,15 +42,13 @@ impl<'a> Trial<'a> {
     /// compared exactly, and sums of whole numbers are exact in any order. Integers are zero, which is right wherever an
     /// index is meant.
     pub fn new(device: &'a Device, call: &Call) -> Result<Self, RuntimeError> {
-        let (mut graph, mut call) = (Graph::new(), call.clone());
-        for slice in &mut call.buffers {
-            *slice = graph.external(&slice.name, slice.len, slice.element, Purpose::Scratch);
-        }
+        let mut graph = Graph::new();
+        let call = call.rebound(|slice| graph.external(&slice.name, slice.len, slice.element, Purpose::Scratch));
         let written = |binding: &Binding| binding.access == Access::ReadWrite;
-        let whole = call.kernel.bindings.iter().any(|binding| written(binding) && binding.element == Element::U32);
+        let whole = call.kernel().bindings.iter().any(|binding| written(binding) && binding.element == Element::U32);
         let contents: Vec<Vec<u32>> =
-            (0..).zip(&call.buffers).map(|(at, slice)| random(at, slice.len, slice.element, whole)).collect();
-        let memories = call.buffers.iter().zip(&contents).map(|(slice, words)| device.upload(&slice.name, words));
+            (0..).zip(call.buffers()).map(|(at, slice)| random(at, slice.len, slice.element, whole)).collect();
+        let memories = call.buffers().iter().zip(&contents).map(|(slice, words)| device.upload(&slice.name, words));
         let memories = memories.collect::<Result<_, _>>()?;
         graph.push("tuned", call);
         Ok(Self { device, graph, memories, contents })
@@ -96,29 +94,28 @@ impl<'a> Trial<'a> {
     }
 
     fn wrong_default(&self, problem: &str) -> String {
-        let kernel = self.call().kernel.name;
+        let kernel = self.call().kernel().name;
         format!("{kernel} without a tuning differs from the CPU ({problem}); try `tilegrad validate`")
     }
 
     /// What the CPU makes of it.
     fn expected(&self) -> Vec<Vec<u32>> {
         let (call, mut contents) = (self.call(), self.contents.clone());
-        let function = call.kernel.fast_cpu.unwrap_or(call.kernel.reference);
-        let host = HostCall::new(call, function);
-        host.run(operands(call.kernel, &mut contents), &mut vec![0; host.scratch()]);
+        let host = HostCall::new(call, call.kernel().on_cpu());
+        host.run(operands(call.kernel(), &mut contents), &mut vec![0; host.scratch()]);
         self.written_of(contents)
     }
 
     /// The contents of the buffers that the call writes.
     fn written_of(&self, contents: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
-        let all = contents.into_iter().zip(self.call().kernel.bindings);
+        let all = contents.into_iter().zip(self.call().kernel().bindings);
         all.filter(|(_, binding)| binding.access == Access::ReadWrite).map(|(words, _)| words).collect()
     }
 
     fn first_run(&self, candidate: Candidate) -> Result<Ran, RuntimeError> {
-        let external: Vec<_> = self.call().buffers.iter().zip(&self.memories).collect();
+        let external: Vec<_> = self.call().buffers().iter().zip(&self.memories).collect();
         let plan = self.device.prepare_with(&self.graph, &external, &|_| Ok(candidate))?;
-        for ((memory, words), binding) in self.memories.iter().zip(&self.contents).zip(self.call().kernel.bindings) {
+        for ((memory, words), binding) in self.memories.iter().zip(&self.contents).zip(self.call().kernel().bindings) {
             if binding.access == Access::ReadWrite {
                 self.device.write(memory, 0, words)?;
             }
@@ -162,14 +159,14 @@ impl<'a> Trial<'a> {
     /// The first element that is too far from the CPU's, in words.
     fn wrong(&self, got: &[Vec<u32>], expected: &[Vec<u32>]) -> Option<String> {
         let call = self.call();
-        let bound = call.kernel.bindings.iter().zip(&call.buffers);
+        let bound = call.kernel().bindings.iter().zip(call.buffers());
         let written = bound.filter(|(binding, _)| binding.access == Access::ReadWrite);
         written.zip(got).zip(expected).find_map(|(((binding, slice), got), expected)| {
             let wrong = match slice.element {
                 Element::U32 => first_other(got, expected),
                 element => {
                     let floats = |words| element.floats(words, slice.len);
-                    first_wrong(call.kernel.tolerance, element, &floats(got), &floats(expected))
+                    first_wrong(call.kernel().tolerance, element, &floats(got), &floats(expected))
                 }
             };
             wrong.map(|(at, got, expected)| format!("`{}`[{at}] is {got}, expected {expected}", binding.name))

@@ -42,7 +42,7 @@ pub fn text(graph: &Graph) -> String {
 impl<'a> Drawing<'a> {
     fn call(&mut self, number: usize, node: &'a Node) {
         let bound: Vec<(&Slice, Access)> =
-            node.call.buffers.iter().zip(node.call.kernel.bindings.iter().map(|binding| binding.access)).collect();
+            node.call.buffers().iter().zip(node.call.kernel().bindings.iter().map(|binding| binding.access)).collect();
         for (slice, _) in bound.iter().filter(|(_, access)| *access == Access::Read) {
             self.read(number, slice);
         }
@@ -100,7 +100,7 @@ fn call_node(number: usize, node: &Node) -> String {
     format!(
         "  c{number} [shape=box, style=\"filled,rounded\", fillcolor=\"{colour}\", label=\"{}. {}\\n{}\"];\n",
         number + 1,
-        node.call.kernel.name,
+        node.call.kernel().name,
         escaped(&node.scope)
     )
 }

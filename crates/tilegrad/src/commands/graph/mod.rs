@@ -91,7 +91,7 @@ fn text(graph: &Graph) -> String {
         table.row([
             (number + 1).to_string(),
             node.scope.clone(),
-            call.kernel.name.into(),
+            call.kernel().name.into(),
             count(cost.flops),
             count(cost.bytes),
             buffers(call),
@@ -99,14 +99,15 @@ fn text(graph: &Graph) -> String {
         ]);
     }
     let calls = plural(graph.nodes().len(), "call");
-    let used: HashSet<_> = graph.nodes().iter().flat_map(|node| &node.call.buffers).map(|slice| slice.buffer).collect();
+    let used: HashSet<_> =
+        graph.nodes().iter().flat_map(|node| node.call.buffers()).map(|slice| slice.buffer).collect();
     let live = plural(used.len(), "buffer");
     format!("{table}\ntotal: {calls} over {live}, {} flops, {} bytes", count(flops), count(bytes))
 }
 
 /// The params by name.
 fn params(call: &Call) -> String {
-    let fields = call.kernel.params.iter().zip(&call.params).map(|(field, word)| match field.ty {
+    let fields = call.kernel().params.iter().zip(call.params()).map(|(field, word)| match field.ty {
         FieldType::U32 => format!("{}={word}", field.name),
         FieldType::F32 => format!("{}={}", field.name, f32::from_bits(*word)),
     });
@@ -116,7 +117,8 @@ fn params(call: &Call) -> String {
 /// The buffers that are read, an arrow, and those that are written.
 fn buffers(call: &Call) -> String {
     let of = |access: Access| {
-        let bound = call.kernel.bindings.iter().zip(&call.buffers).filter(move |(binding, _)| binding.access == access);
+        let bound =
+            call.kernel().bindings.iter().zip(call.buffers()).filter(move |(binding, _)| binding.access == access);
         bound.map(|(binding, slice)| format!("{}={slice}", binding.name)).collect::<Vec<_>>().join(" ")
     };
     format!("{} -> {}", of(Access::Read), of(Access::ReadWrite)).trim_start().into()

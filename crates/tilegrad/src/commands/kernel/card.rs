@@ -27,7 +27,7 @@ pub fn print(kernel: &Kernel) {
     say!("cases         {}", cases.len());
     say!(
         "on the CPU    {}",
-        if kernel.fast_cpu.is_some() { "fast_cpu, tested against reference" } else { "reference" }
+        if kernel.fast_cpu().is_some() { "fast_cpu, tested against reference" } else { "reference" }
     );
 }
 
@@ -92,7 +92,7 @@ fn variants(kernel: &Kernel, case: Option<&Case>) -> Table {
             Family::SharedMemory => "GPUs",
         };
         let constants: Vec<String> = variant.constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let threads = case.map_or(String::new(), |case| match (kernel.threads)(&case.call.params, variant.tile()) {
+        let threads = case.map_or(String::new(), |case| match (kernel.threads)(case.call.params(), variant.tile()) {
             Threads::Line(threads) => threads.to_string(),
             Threads::Grid([x, y, z]) => format!("{x} x {y} x {z}"),
         });

@@ -114,7 +114,7 @@ mod compile {
         fn of(&self, variant: &Variant) -> Vec<&Case> {
             match self {
                 Self::One(case) => vec![case],
-                Self::All(cases) => cases.iter().filter(|case| (variant.fits)(&case.call.params)).collect(),
+                Self::All(cases) => cases.iter().filter(|case| (variant.fits)(case.call.params())).collect(),
             }
         }
     }
@@ -128,7 +128,7 @@ mod compile {
         asm: bool,
     ) -> Result<Row<'k>> {
         let compile = |case: &Case| {
-            let params = &case.call.params;
+            let params = case.call.params();
             let made = match asm {
                 true => compiler.compile_with_asm(kernel, variant, params, halves),
                 false => compiler.compile(kernel, variant, params, halves),

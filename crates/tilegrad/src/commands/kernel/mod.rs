@@ -74,7 +74,7 @@ pub fn run(args: &KernelArgs) -> Result<()> {
         named.or(kernel.variants.first()).with_context(|| format!("{}: the kernel has no variant", kernel.name))?;
     if let Some(language) = args.emit {
         let case = case.map_or_else(|| first_case(kernel, variant), Ok)?;
-        return emit::run(kernel, variant, (&case.call.params, halves), language, args.out.as_deref());
+        return emit::run(kernel, variant, (case.call.params(), halves), language, args.out.as_deref());
     }
     card::print(kernel);
     say!("\nWGSL with the constants of variant {}:\n", variant.name);
@@ -107,7 +107,7 @@ fn case_called(kernel: &Kernel, name: &str) -> Result<Case> {
 
 /// The first case that the variant fits; standard error says which.
 fn first_case(kernel: &Kernel, variant: &Variant) -> Result<Case> {
-    let case = (kernel.cases)().into_iter().find(|case| (variant.fits)(&case.call.params));
+    let case = (kernel.cases)().into_iter().find(|case| (variant.fits)(case.call.params()));
     let case = case
         .with_context(|| format!("{}: variant `{}` fits no case; name one with --case", kernel.name, variant.name))?;
     note(format_args!("note: variant `{}` with the constants of case `{}`", variant.name, case.name));

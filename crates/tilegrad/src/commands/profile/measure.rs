@@ -55,7 +55,7 @@ pub fn measure(device: &Device, stepper: &mut Stepper<'_>, samples: u32) -> Resu
     stepper.restart();
     let nodes = stepper.graph().nodes().iter();
     let calls = nodes.zip(times.seconds).map(|(node, seconds)| TimedCall {
-        kernel: node.call.kernel.name,
+        kernel: node.call.kernel().name,
         scope: node.scope.clone(),
         seconds,
         cost: node.call.cost(),

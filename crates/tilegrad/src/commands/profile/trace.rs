@@ -41,7 +41,7 @@ fn event(timed: &TimedCall, call: &Call, ts: f64) -> Value {
 
 /// The params by name.
 fn params(call: &Call) -> Value {
-    let fields = call.kernel.params.iter().zip(&call.params).map(|(field, word)| {
+    let fields = call.kernel().params.iter().zip(call.params()).map(|(field, word)| {
         let value = match field.ty {
             FieldType::U32 => Value::from(*word),
             FieldType::F32 => Value::from(f32::from_bits(*word)),

@@ -102,15 +102,12 @@ fn run_case(
     case: &Case,
 ) -> Result<Vec<Vec<u32>>, RuntimeError> {
     let mut graph = Graph::new();
-    let mut call = case.call.clone();
-    call.kernel = kernel;
-    for (slice, buffer) in call.buffers.iter_mut().zip(&case.buffers) {
-        *slice = graph.external(&buffer.slice.name, buffer.slice.len, buffer.slice.element, Purpose::Scratch);
-    }
+    let call = case.call.rebound(|slice| graph.external(&slice.name, slice.len, slice.element, Purpose::Scratch));
+    let call = call.with_kernel(kernel).map_err(|error| RuntimeError::Graph(error.to_string()))?;
     graph.push(&case.name, call.clone());
     let memories = case.buffers.iter().map(|buffer| device.upload(&buffer.slice.name, &buffer.words));
     let memories = memories.collect::<Result<Vec<_>, _>>()?;
-    let external: Vec<_> = call.buffers.iter().zip(&memories).collect();
+    let external: Vec<_> = call.buffers().iter().zip(&memories).collect();
     let no_variant = || RuntimeError::Graph(format!("{}: an adapter needs a variant", kernel.name));
     let plan = device.prepare_with(&graph, &external, &|_| variant.map(|v| (kernel, v)).ok_or_else(no_variant))?;
     plan.run(1)?;

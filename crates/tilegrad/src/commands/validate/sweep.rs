@@ -143,7 +143,7 @@ fn details(device: &Device) -> String {
 /// Adds a row per variant; the CPU device has one, if the kernel has a `fast_cpu` at all.
 fn check_kernel(device: &Device, kernel: &'static Kernel, rows: &mut Vec<Row>) -> Result<(), RuntimeError> {
     let variants: Vec<Option<&'static Variant>> = match device.info().kind {
-        DeviceKind::Cpu => kernel.fast_cpu.iter().map(|_| None).collect(),
+        DeviceKind::Cpu => kernel.fast_cpu().iter().map(|_| None).collect(),
         DeviceKind::Hardware | DeviceKind::Software => {
             kernel.variants.iter().filter(|variant| device.refuses(variant).is_none()).map(Some).collect()
         }
@@ -183,7 +183,7 @@ fn covered(rows: &[Row], golden: &Golden) -> String {
 fn not_covered(device: &Device, job: &Job, rows: &[Row], golden: &Golden) -> Vec<String> {
     let mut lines = Vec::new();
     if device.info().kind == DeviceKind::Cpu {
-        let slow = job.kernels.iter().filter(|kernel| kernel.fast_cpu.is_none()).count();
+        let slow = job.kernels.iter().filter(|kernel| kernel.fast_cpu().is_none()).count();
         lines.push(
             "the WGSL of every kernel, because the CPU device runs none; try --device gpu, --device software or \
              --all-adapters"

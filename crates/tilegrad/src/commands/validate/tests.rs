@@ -6,9 +6,10 @@ use tilegrad_kernels::{Kernel, Operand, Variant, relu};
 use tilegrad_runtime::{Device, DeviceChoice, DeviceOptions};
 
 /// The rectifier, but for its last element.
-static BROKEN: Kernel = Kernel {
-    name: "relu_short_of_one",
-    wgsl: "override count: u32;
+static BROKEN: Kernel = relu::KERNEL
+    .variation(
+        "relu_short_of_one",
+        "override count: u32;
 alias StoredX = f32; // or f16
 alias StoredY = f32; // or f16
         @group(0) @binding(0) var<storage, read> x: array<StoredX>;
@@ -21,14 +22,14 @@ alias StoredY = f32; // or f16
             }
             y[i] = StoredY(select(f32(x[i]), 0.0, f32(x[i]) < 0.0));
         }",
-    fast_cpu: Some(short_of_one),
-    ..relu::KERNEL
-};
+    )
+    .with_fast_cpu(short_of_one);
 
 /// The rectifier by way of two other lanes; software adapters have subgroups of 4 or of 8, none of 2.
-static LANES: Kernel = Kernel {
-    name: "relu_lanes",
-    wgsl: "const LANES: u32 = 4u;
+static LANES: Kernel = relu::KERNEL
+    .variation(
+        "relu_lanes",
+        "const LANES: u32 = 4u;
 alias StoredX = f32; // or f16
 alias StoredY = f32; // or f16
         override count: u32;
@@ -45,20 +46,18 @@ alias StoredY = f32; // or f16
             }
             y[i] = StoredY(max(value, 0.0) + select(others - others, 1.0, size != LANES));
         }",
-    variants: &[
+    )
+    .with_variants(&[
         Variant { name: "of 2", constants: &[("LANES", 2)], subgroup: Some(2), ..Variant::LINE[0] },
         Variant { name: "of 4", constants: &[("LANES", 4)], subgroup: Some(4), ..Variant::LINE[0] },
         Variant { name: "of 8", constants: &[("LANES", 8)], subgroup: Some(8), ..Variant::LINE[0] },
-    ],
-    ..relu::KERNEL
-};
+    ]);
 
 /// A shader that no driver takes.
-static REFUSED: Kernel = Kernel {
-    name: "relu_refused",
-    wgsl: "alias StoredX = f32; // or f16\nalias StoredY = f32; // or f16\nfn main() { nonsense }",
-    ..relu::KERNEL
-};
+static REFUSED: Kernel = relu::KERNEL.variation(
+    "relu_refused",
+    "alias StoredX = f32; // or f16\nalias StoredY = f32; // or f16\nfn main() { nonsense }",
+);
 
 fn short_of_one(_: &[u32], mut operands: Vec<Operand<'_>>) {
     let (Some(Operand::Write(y)), Some(Operand::Read(x))) = (operands.pop(), operands.pop()) else { return };
@@ -84,7 +83,7 @@ fn assert_last_element_is_found(device: &Device, variant: &str) {
     let cases = (BROKEN.cases)().into_iter().chain(halves.into_iter().map(|(case, _)| case));
     for (result, case) in findings.kernels[0].cases.iter().zip(cases) {
         let Outcome::Compared { buffer, index, bad, bad_count: 1, .. } = &result.outcome else { panic!("{result:?}") };
-        let last = case.call.params[0] as usize - 1;
+        let last = case.call.params()[0] as usize - 1;
         assert_eq!((buffer.as_str(), *index, bad[0].index), ("y", last, last), "{}", case.name);
         // The largest values of the largest case are infinite in 16 bits.
         assert!(bad[0].got.is_nan() && !bad[0].expected.is_nan(), "{bad:?}");
