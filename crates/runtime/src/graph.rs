@@ -1,6 +1,7 @@
 //! Graphs: ordered calls over virtual buffers; pure data that prints, diffs and runs on any device.
 
 use crate::RuntimeError;
+use crate::written::Written;
 use std::fmt;
 use tilegrad_kernels::{Access, BufferId, Call, Element, Slice};
 
@@ -132,22 +133,22 @@ impl Graph {
     }
 
     /// Checks what no single call can: that slices lie within their buffers, that no call reads what it
-    /// writes, and that nothing is read before it is written.
+    /// writes, and that no element is read before it is written.
     ///
     /// # Errors
     /// [`RuntimeError::Graph`] naming the call and the buffer.
     pub fn check(&self) -> Result<(), RuntimeError> {
-        let mut written = vec![false; self.buffers.len()];
+        let mut written = vec![Written::default(); self.buffers.len()];
         for node in &self.nodes {
             self.check_node(node, &written)?;
-            for (slice, access) in uses(&node.call) {
-                written[slice.buffer.0 as usize] |= access == Access::ReadWrite;
+            for (slice, _) in uses(&node.call).filter(|(_, access)| *access == Access::ReadWrite) {
+                written[slice.buffer.0 as usize].add(slice.offset..slice.offset + slice.len);
             }
         }
         Ok(())
     }
 
-    fn check_node(&self, node: &Node, written: &[bool]) -> Result<(), RuntimeError> {
+    fn check_node(&self, node: &Node, written: &[Written]) -> Result<(), RuntimeError> {
         let fail = |slice: &Slice, problem: &str| {
             Err(RuntimeError::Graph(format!(
                 "{} ({}): `{}` {problem}",
@@ -169,8 +170,10 @@ impl Graph {
             if !(slice.offset * slice.element.bytes()).is_multiple_of(4) {
                 return fail(slice, &format!("starts at element {}, within a word", slice.offset));
             }
-            if access == Access::Read && !buffer.external && !written[slice.buffer.0 as usize] {
-                return fail(slice, "is read before anything wrote it");
+            let written = &written[slice.buffer.0 as usize];
+            if access == Access::Read && !buffer.external && !written.holds(slice.offset..slice.offset + slice.len) {
+                let unwritten = "is read before anything wrote it";
+                return fail(slice, if written.is_empty() { unwritten } else { "is read, but only partly written" });
             }
             let clash = uses(&node.call).any(|(other, other_access)| {
                 other.buffer == slice.buffer && access == Access::ReadWrite && !std::ptr::eq(other, slice) && {
@@ -201,5 +204,37 @@ impl fmt::Display for Graph {
             writeln!(f, "{:<20} {} flops={} bytes={}", node.scope, node.call, cost.flops, cost.bytes)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tilegrad_kernels::relu;
+
+    /// Halves of a transient buffer that are written before it is read whole.
+    fn check_after(written: &[usize]) -> Result<(), RuntimeError> {
+        let mut graph = Graph::new();
+        let x = graph.external("x", 256, Element::F32, Purpose::Data);
+        let between = graph.transient("between", 256, Element::F32, Purpose::Scratch);
+        let y = graph.external("y", 256, Element::F32, Purpose::Data);
+        for half in written {
+            let io = relu::Io { x: x.part("x", 0, 128), y: between.part("half", 128 * half, 128) };
+            graph.push("a half", relu::call(io, 128).unwrap());
+        }
+        graph.push("all", relu::call(relu::Io { x: between, y }, 256).unwrap());
+        graph.check()
+    }
+
+    #[test]
+    fn a_read_needs_every_element_written() {
+        let refused = |written: &[usize]| check_after(written).unwrap_err().to_string();
+        assert!(refused(&[]).contains("relu (all): `between` is read before anything wrote it"), "{}", refused(&[]));
+        for half in [&[0, 0], &[1, 1]] {
+            let problem = refused(half);
+            assert!(problem.contains("relu (all): `between` is read, but only partly written"), "{problem}");
+        }
+        check_after(&[1, 0]).unwrap();
+        check_after(&[0, 1]).unwrap();
     }
 }

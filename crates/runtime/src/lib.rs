@@ -16,6 +16,7 @@ mod store;
 mod trial;
 mod tuner;
 mod variants;
+mod written;
 
 pub use choice::{AdapterReport, DeviceChoice, DeviceKind, INSTALL_HINT, Picked, pick};
 pub use device::{Device, DeviceInfo, DeviceOptions, Memory, Plan, Snapshot, UseTuning, adapters};
