@@ -127,7 +127,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             }
         }
     }
-    if row0 == 0u {
+    // Lanes beyond the filters would clear what others clear: a race, though both write 0.
+    if row0 == 0u && vector0 < vectors {
         for (var j = 0u; j < VECTORS; j++) {
             if vector0 + j < vectors {
                 grad[grad0 + bias_offset / 4u + vector0 + j] = bias[j];
