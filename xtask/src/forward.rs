@@ -24,15 +24,20 @@ pub fn build() -> Result<PathBuf> {
         cargo.arg("--quiet");
     }
     process::run(&mut cargo)?;
-    let binary = beside(&env::current_exe().context("cannot find xtask's own file")?)?;
+    let binary = beside_xtask("release")?;
     ensure!(binary.is_file(), "cargo built tilegrad, but not at {}; run xtask as `cargo xtask`", binary.display());
     Ok(binary)
 }
 
-/// `target/release/tilegrad` from `target/PROFILE/xtask`: right for any target folder and any target triple.
-fn beside(xtask: &Path) -> Result<PathBuf> {
+/// Where cargo puts the binary of `profile`.
+pub fn beside_xtask(profile: &str) -> Result<PathBuf> {
+    beside(&env::current_exe().context("cannot find xtask's own file")?, profile)
+}
+
+/// `target/PROFILE/tilegrad` from `target/debug/xtask`: right for any target folder and any target triple.
+fn beside(xtask: &Path, profile: &str) -> Result<PathBuf> {
     let target = xtask.parent().and_then(Path::parent).context("xtask does not lie in a target folder")?;
-    Ok(target.join("release").join(format!("tilegrad{EXE_SUFFIX}")))
+    Ok(target.join(profile).join(format!("tilegrad{EXE_SUFFIX}")))
 }
 
 /// Replaces this process, so that signals and the exit status are the binary's own. Returns only on failure.
@@ -59,8 +64,8 @@ mod tests {
             ("target/release/xtask", "target/release"),
             ("build/riscv64gc-unknown-linux-gnu/debug/xtask", "build/riscv64gc-unknown-linux-gnu/release"),
         ] {
-            assert_eq!(beside(Path::new(xtask)).expect("two parents"), Path::new(folder).join(&name));
+            assert_eq!(beside(Path::new(xtask), "release").expect("two parents"), Path::new(folder).join(&name));
         }
-        assert!(beside(Path::new("xtask")).is_err());
+        assert!(beside(Path::new("xtask"), "dist").is_err());
     }
 }

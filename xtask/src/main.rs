@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks through its standard streams")]
 
 mod check;
+mod dist;
 mod drivers;
 mod forward;
 mod process;
@@ -33,6 +34,7 @@ Developer's tasks:
   check          rustfmt, clippy, rustdoc with warnings as errors, then tidy
   tidy           the repository's own rules
   fmt            rustfmt on every file; `cargo fmt` alone does not see the kernels
+  dist           the binary to give away, without symbols; says where it lies and how large it is
   help           this text
 ";
 
@@ -57,14 +59,15 @@ fn dispatch(args: &[OsString]) -> Result<()> {
     match name {
         "-h" | "--help" => print!("{HELP}"),
         "help" if rest.is_empty() => print!("{HELP}"),
-        "test" | "check" | "tidy" | "fmt" if asks_help => print!("{HELP}"),
+        "test" | "check" | "tidy" | "fmt" | "dist" if asks_help => print!("{HELP}"),
         "test" => test::run(rest)?,
-        "check" | "tidy" | "fmt" if !rest.is_empty() => {
+        "check" | "tidy" | "fmt" | "dist" if !rest.is_empty() => {
             bail!("`{name}` takes no arguments; `cargo xtask help` lists them all")
         }
         "check" => check::run()?,
         "tidy" => tidy::run()?,
         "fmt" => tidy::write_format()?,
+        "dist" => dist::run()?,
         _ => forward::run(args)?,
     }
     Ok(())

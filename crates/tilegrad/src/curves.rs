@@ -19,6 +19,9 @@ pub(crate) const GRID: RGBColor = RGBColor(225, 225, 225);
 const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const VALIDATION: RGBColor = RGBColor(214, 98, 11);
 
+/// Epochs with a dot each; with more the dots would hide the lines.
+const MOST_DOTS: usize = 40;
+
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
 /// A line of one panel.
@@ -115,8 +118,10 @@ fn panel(area: &Area<'_>, title: &str, curves: &[Curve], legend: &SeriesLabelPos
             .legend(move |(x, y)| {
                 PathElement::new([(x, y), (x + 24 * SCALE as i32, y)], colour.stroke_width(3 * SCALE))
             });
-        let dots = curve.points.iter().map(|&point| Circle::new(point, 4 * SCALE, colour.filled()));
-        chart.draw_series(dots).map_err(failed)?;
+        if curve.points.len() <= MOST_DOTS {
+            let dots = curve.points.iter().map(|&point| Circle::new(point, 4 * SCALE, colour.filled()));
+            chart.draw_series(dots).map_err(failed)?;
+        }
     }
     chart
         .configure_series_labels()

@@ -56,7 +56,10 @@ pub fn absolute(folder: &Path) -> Result<PathBuf> {
 pub fn mnist() -> Result<PathBuf> {
     match of_project(MNIST, holds_idx) {
         Some(folder) => absolute(&folder),
-        None => bail!("the MNIST of the project ({MNIST}) was not found; give a folder of data with --data DIR"),
+        None => bail!(
+            "the program comes without MNIST, and the project's ({MNIST}) was not found; give a folder of data with --data \
+             DIR: a sub-folder of images per class, or MNIST's four IDX files"
+        ),
     }
 }
 

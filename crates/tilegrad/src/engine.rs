@@ -9,7 +9,7 @@ pub struct EngineArgs {
     /// What convolutions and dense layers are made of [default: what the configuration or the model says, else implicit]
     #[arg(long, value_enum, value_name = "L")]
     pub lowering: Option<LoweringWord>,
-    /// Do not join neighbouring calls into one: slower, for finding bugs
+    /// Do not join neighbouring calls into one: slower, for finding bugs; the results are the same up to rounding
     #[arg(long)]
     pub no_fuse: bool,
     /// How values between layers and their gradients are stored; sums, weights and their gradients are f32 in any case

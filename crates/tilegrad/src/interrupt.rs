@@ -1,38 +1,61 @@
-//! Ctrl-C: the first press asks to stop, the second one ends the program.
+//! Ctrl-C, and the other polite requests to stop: the first one asks, the second one ends the program.
 
 use crate::output::note;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What a shell calls a program that was interrupted.
-const CODE: u8 = 130;
+/// What a shell adds to the number of the signal that ended a program.
+const SIGNALLED: u8 = 128;
+/// Number of the signal of Ctrl-C.
+const INTERRUPT: u8 = 2;
 
-static ASKED: AtomicBool = AtomicBool::new(false);
+/// Number of the signal that was heard; 0 before one is.
+static HEARD: AtomicU8 = AtomicU8::new(0);
 
-/// From here on, the first Ctrl-C only sets what [`asked`] returns.
+/// From here on, the first request only sets what [`asked`] returns.
 pub fn listen() {
-    let heard = ctrlc::set_handler(|| {
-        if ASKED.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(CODE));
-        }
-        note(format_args!("\nstopping after the steps under way; press Ctrl-C again to stop at once"));
-    });
-    if let Err(error) = heard {
-        // The system's own handler stays: it ends the program, and the run folder is made for that.
-        log_unheard(&error);
+    if let Err(error) = listen_to_system() {
+        // The system's own handlers stay: they end the program, and the run folder is made for that.
+        note(format_args!("note: Ctrl-C ends the program at once ({error})"));
     }
 }
 
-fn log_unheard(error: &ctrlc::Error) {
-    note(format_args!("note: Ctrl-C ends the program at once ({error})"));
+/// Ctrl-C, and what `kill`, `systemctl stop` and a batch queue's time limit send. Not the signal of a terminal that goes
+/// away: `nohup` has it ignored, and a handler would undo that.
+#[cfg(unix)]
+fn listen_to_system() -> std::io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            // Two small numbers.
+            hear(u8::try_from(signal).unwrap_or(INTERRUPT));
+        }
+    })?;
+    Ok(())
 }
 
-/// Whether somebody pressed Ctrl-C.
+/// Ctrl-C, Ctrl-Break, and a console that is closed.
+#[cfg(not(unix))]
+fn listen_to_system() -> Result<(), ctrlc::Error> {
+    ctrlc::set_handler(|| hear(INTERRUPT))
+}
+
+fn hear(signal: u8) {
+    if HEARD.swap(signal, Ordering::SeqCst) != 0 {
+        std::process::exit(i32::from(SIGNALLED + signal));
+    }
+    let again = if signal == INTERRUPT { "press Ctrl-C again" } else { "ask again" };
+    note(format_args!("\nstopping after the steps under way; {again} to stop at once"));
+}
+
+/// Whether somebody asked to stop.
 pub fn asked() -> bool {
-    ASKED.load(Ordering::SeqCst)
+    HEARD.load(Ordering::SeqCst) != 0
 }
 
-/// The exit code of an interrupted program.
+/// The exit code of a program that was asked to stop: 130 after Ctrl-C, 143 after SIGTERM.
 pub fn exit_code() -> ExitCode {
-    ExitCode::from(CODE)
+    let heard = HEARD.load(Ordering::SeqCst);
+    ExitCode::from(SIGNALLED + if heard == 0 { INTERRUPT } else { heard })
 }

@@ -1,7 +1,7 @@
 //! What moves while one waits: a bar or a spinner on a terminal, a plain line now and then elsewhere.
 
 use crate::format;
-use crate::output::{note, say};
+use crate::output::{Loudness, aside, error_width, fitting, loudness, tell, width};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -14,9 +14,14 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Waits shorter than this are not worth a word.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Columns that a bar's own text and a long message fit in.
+const WIDE: usize = 110;
+
 /// Whether bars can be drawn: they go to standard error.
 fn can_draw() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    loudness() > Loudness::Quiet
+        && std::io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// A bar over `pieces` of work on a terminal, and nothing elsewhere.
@@ -49,11 +54,13 @@ impl EpochProgress {
         if self.draws {
             let bar = self.bar.get_or_insert_with(|| new_bar(progress, self.epochs));
             bar.set_position(progress.step.into());
-            bar.set_message(message(progress));
+            bar.set_message(if is_wide() { message(progress) } else { short_message(progress) });
         } else if self.last_line.elapsed() >= LINE_EVERY && progress.step < progress.steps {
             self.last_line = Instant::now();
             let Progress { epoch, step, steps, .. } = progress;
-            say!("epoch {epoch}/{}: step {step}/{steps}, {}", self.epochs, message(progress));
+            let start = format!("epoch {epoch}/{}: step {step}/{steps}, ", self.epochs);
+            let forms = [message(progress), short_message(progress)].map(|message| format!("{start}{message}"));
+            tell!("{}", fitting(width(), forms));
         }
     }
 
@@ -74,10 +81,15 @@ impl Drop for EpochProgress {
 
 fn new_bar(progress: &Progress, epochs: u32) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(progress.steps.into()), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{prefix} [{bar:24}] {pos}/{len}  {msg}");
+    let bar_width = if is_wide() { 24 } else { 10 };
+    let style = ProgressStyle::with_template(&format!("{{prefix}} [{{bar:{bar_width}}}] {{pos}}/{{len}}  {{msg}}"));
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
     bar.set_prefix(format!("epoch {}/{epochs}", progress.epoch));
     bar
+}
+
+fn is_wide() -> bool {
+    error_width().is_none_or(|width| width >= WIDE)
 }
 
 fn message(progress: &Progress) -> String {
@@ -88,6 +100,13 @@ fn message(progress: &Progress) -> String {
         progress.accuracy,
         format::count(progress.images_per_s.round() as u64)
     )
+}
+
+/// As [`message`], for narrow terminals.
+fn short_message(progress: &Progress) -> String {
+    let left = time_left(progress).map_or(String::new(), |time| format!("  {} left", format::duration(time)));
+    let speed = format::count(progress.images_per_s.round() as u64);
+    format!("loss {} acc {:.4}  {speed}/s{left}", format::loss(progress.loss), progress.accuracy)
 }
 
 /// Time that the rest of the epoch takes at this speed.
@@ -120,7 +139,7 @@ impl Waiting {
 
 fn tell(what: &str, done: &Receiver<()>) {
     if done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-        note(format_args!("{what} ..."));
+        aside(format_args!("{what} ..."));
     }
 }
 
@@ -156,5 +175,6 @@ mod tests {
     #[test]
     fn a_message_has_loss_accuracy_speed_and_time() {
         assert_eq!(message(&progress(25, 10.0)), "loss 0.2500, accuracy 0.5000, 1,235 images/s, 30 s left");
+        assert_eq!(short_message(&progress(25, 10.0)), "loss 0.2500 acc 0.5000  1,235/s  30 s left");
     }
 }

@@ -2,10 +2,12 @@
 
 mod bench;
 mod compare;
+mod completions;
 mod doctor;
 mod evaluate;
 mod graph;
 mod kernel;
+mod man;
 mod predict;
 mod profile;
 mod train;
@@ -38,6 +40,8 @@ pub enum Command {
     Kernel(kernel::KernelArgs),
     /// List the devices of this machine and what `--device auto` takes
     Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Command {
@@ -49,12 +53,14 @@ impl Command {
             Self::Predict(args) => predict::run(args)?,
             Self::Bench(args) => bench::run(args, started)?,
             Self::Validate(args) => return validate::run(args),
-            Self::Compare(args) => compare::run(args)?,
+            Self::Compare(args) => return compare::run(args),
             Self::Profile(args) => profile::run(args)?,
             Self::Tune(args) => tune::run(args)?,
             Self::Graph(args) => graph::run(args)?,
             Self::Kernel(args) => kernel::run(args)?,
             Self::Doctor(args) => doctor::run(args)?,
+            Self::Completions(args) => completions::run(args)?,
+            Self::Man(args) => man::run(args)?,
         }
         Ok(ExitCode::SUCCESS)
     }

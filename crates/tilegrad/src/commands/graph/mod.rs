@@ -1,11 +1,12 @@
 //! `tilegrad graph`: a step as data, call by call. No device is opened.
 
 mod dot;
+mod object;
 
 use crate::commands::train::reference;
 use crate::engine::EngineArgs;
 use crate::format::{count, plural};
-use crate::output::say;
+use crate::output::{json, say, width};
 use crate::table::{Align, Table};
 use anyhow::Result;
 use clap::{Args, ValueEnum, value_parser};
@@ -15,10 +16,13 @@ use tilegrad_kernels::{Access, Call, FieldType};
 use tilegrad_model::{Config, DataSize, Mode, Program};
 use tilegrad_runtime::Graph;
 
+pub use object::params as params_object;
+
 /// Show a training step, call by call
 ///
-/// A line has the layer, the kernel, its work, the buffers that it reads -> writes, and its params. The data set is taken to be as large as one batch. Flops count a multiply-add as two; bytes are what a call moves
-/// at the least. No device is opened: which variant of a kernel runs is decided there.
+/// A line has the layer, the kernel, its work, the buffers that it reads -> writes, and its params; in a terminal that is too
+/// narrow these two stand below. The data set is taken to be as large as one batch. Flops count a multiply-add as two; bytes are
+/// what a call moves at the least. No device is opened: which variant of a kernel runs is decided there.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tilegrad graph\n  tilegrad graph --config my.toml --mode predict --batch 1\n  \
                         tilegrad graph --dot | dot -Tsvg > step.svg")]
@@ -37,6 +41,9 @@ pub struct GraphArgs {
     /// Graphviz DOT instead of a table: calls are nodes, buffers are edges
     #[arg(long)]
     dot: bool,
+    /// One object of JSON instead of a table
+    #[arg(long, conflicts_with = "dot")]
+    json: bool,
 }
 
 /// [`Mode`] on the command line.
@@ -68,12 +75,16 @@ pub fn run(args: &GraphArgs) -> Result<()> {
     let data = DataSize::whole(batch, batch);
     let graph = Program::record(&config, args.mode.into(), batch, data)?.graph;
     graph.check()?;
-    let text = if args.dot { dot::text(&graph) } else { text(&graph) };
+    if args.json {
+        return json(&object::Step::new(&graph, batch));
+    }
+    let text = if args.dot { dot::text(&graph) } else { text(&graph, width()) };
     say!("{}", text.trim_end());
     Ok(())
 }
 
-fn text(graph: &Graph) -> String {
+/// The table and its sums, in lines of at most `width` columns.
+fn text(graph: &Graph, width: Option<usize>) -> String {
     let mut table = Table::new([
         ("call", Align::Right),
         ("layer", Align::Left),
@@ -102,6 +113,7 @@ fn text(graph: &Graph) -> String {
     let used: HashSet<_> =
         graph.nodes().iter().flat_map(|node| node.call.buffers()).map(|slice| slice.buffer).collect();
     let live = plural(used.len(), "buffer");
+    let table = table.fit(width);
     format!("{table}\ntotal: {calls} over {live}, {} flops, {} bytes", count(flops), count(bytes))
 }
 

@@ -1,6 +1,6 @@
 //! The card of a kernel, and the list of all kernels.
 
-use crate::output::say;
+use crate::output::{say, width};
 use crate::table::{Align, Table};
 use tilegrad_kernels::{Access, Case, Family, FieldType, KERNELS, Kernel, Threads};
 
@@ -20,7 +20,7 @@ pub fn print(kernel: &Kernel) {
     say!("{}: {}", kernel.name, kernel.summary);
     say!("\n{}", bindings(kernel).to_string().trim_end());
     say!("\n{}", params(kernel).to_string().trim_end());
-    say!("\n{}", variants(kernel, cases.iter().max_by_key(|case| case.call.cost().bytes)).to_string().trim_end());
+    say!("\n{}", variants(kernel, cases.iter().max_by_key(|case| case.call.cost().bytes)).fit(width()).trim_end());
     say!("\nalternatives  {}", alternatives(kernel));
     let tolerance = kernel.tolerance;
     say!("tolerance     {} ({})", tolerance_text(kernel), tolerance.reason);

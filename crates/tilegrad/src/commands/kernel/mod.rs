@@ -3,9 +3,10 @@
 mod card;
 mod emit;
 mod isa;
+mod object;
 
 use crate::engine::PrecisionWord;
-use crate::output::{note, say};
+use crate::output::{aside, json, say, width};
 use crate::suggest::suggestion;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
@@ -44,6 +45,9 @@ pub struct KernelArgs {
     /// Print the chip's code too
     #[arg(long, requires = "isa")]
     asm: bool,
+    /// One object of JSON instead of text
+    #[arg(long, conflicts_with = "compiled")]
+    json: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -57,8 +61,7 @@ Examples:
 /// Prints what was asked for.
 pub fn run(args: &KernelArgs) -> Result<()> {
     let Some(name) = &args.name else {
-        say!("{}", card::list().to_string().trim_end());
-        return Ok(());
+        return list(args.json);
     };
     let kernel = kernel_called(name)?;
     let halves = match args.precision {
@@ -76,9 +79,21 @@ pub fn run(args: &KernelArgs) -> Result<()> {
         let case = case.map_or_else(|| first_case(kernel, variant), Ok)?;
         return emit::run(kernel, variant, (case.call.params(), halves), language, args.out.as_deref());
     }
+    if args.json {
+        return json(&object::Card::new(kernel, variant, halves));
+    }
     card::print(kernel);
     say!("\nWGSL with the constants of variant {}:\n", variant.name);
     say!("{}", kernel.source(variant, halves).trim_end());
+    Ok(())
+}
+
+/// Every kernel in a line, or in an object.
+fn list(as_json: bool) -> Result<()> {
+    if as_json {
+        return json(&object::list());
+    }
+    say!("{}", card::list().fit(width()).trim_end());
     Ok(())
 }
 
@@ -110,6 +125,6 @@ fn first_case(kernel: &Kernel, variant: &Variant) -> Result<Case> {
     let case = (kernel.cases)().into_iter().find(|case| (variant.fits)(case.call.params()));
     let case = case
         .with_context(|| format!("{}: variant `{}` fits no case; name one with --case", kernel.name, variant.name))?;
-    note(format_args!("note: variant `{}` with the constants of case `{}`", variant.name, case.name));
+    aside(format_args!("note: variant `{}` with the constants of case `{}`", variant.name, case.name));
     Ok(case)
 }

@@ -3,7 +3,7 @@
 use super::job::Job;
 use crate::format;
 use crate::interrupt;
-use crate::output::{note, say};
+use crate::output::{fitting, note, tell, width};
 use crate::progress::{EpochProgress, Waiting};
 use crate::run_folder::{RunFolder, Settings};
 use std::ops::ControlFlow;
@@ -86,7 +86,7 @@ impl Observer for Watch {
         self.progress.clear();
         self.history.push(record.clone());
         self.folder.save_epoch(&self.history, &trainer.checkpoint()?, improved)?;
-        say!("{}", epoch_line(record, self.epochs, improved));
+        tell!("{}", epoch_line(record, self.epochs, improved, width()));
         self.draw_curves();
         if !interrupt::asked() {
             return Ok(ControlFlow::Continue(()));
@@ -96,22 +96,38 @@ impl Observer for Watch {
     }
 }
 
-fn epoch_line(record: &EpochRecord, epochs: u32, improved: bool) -> String {
-    let width = epochs.to_string().len();
+/// An epoch in a line of at most `width` columns, if it can be: without the speed where it is narrow.
+fn epoch_line(record: &EpochRecord, epochs: u32, improved: bool, width: Option<usize>) -> String {
+    // Room is left for the word, so that lines with and without it have one form.
+    let room = width.map(|width| width.saturating_sub(if improved { 0 } else { "  best".len() }));
+    fitting(room, [long_line, short_line].map(|form| form(record, epochs) + if improved { "  best" } else { "" }))
+}
+
+fn long_line(record: &EpochRecord, epochs: u32) -> String {
     let mut line = format!(
-        "epoch {:>width$}/{epochs}  loss {}  accuracy {:.4}",
-        record.epoch,
+        "{}  loss {}  accuracy {:.4}",
+        place(record, epochs),
         format::loss(record.train_loss),
         record.train_accuracy
     );
     if let (Some(loss), Some(accuracy)) = (record.val_loss, record.val_accuracy) {
         line += &format!("  val loss {}  val accuracy {accuracy:.4}", format::loss(loss));
     }
-    line += &format!("  {} images/s  {:.1} s", format::count(record.images_per_s.round() as u64), record.seconds);
-    if improved {
-        line += "  best";
+    line + &format!("  {} images/s  {:.1} s", format::count(record.images_per_s.round() as u64), record.seconds)
+}
+
+fn short_line(record: &EpochRecord, epochs: u32) -> String {
+    let figures = |loss: f64, accuracy: f64| format!("loss {} acc {accuracy:.4}", format::loss(loss));
+    let mut line = format!("{}  {}", place(record, epochs), figures(record.train_loss, record.train_accuracy));
+    if let (Some(loss), Some(accuracy)) = (record.val_loss, record.val_accuracy) {
+        line += &format!("  val {}", figures(loss, accuracy));
     }
-    line
+    line + &format!("  {:.1} s", record.seconds)
+}
+
+fn place(record: &EpochRecord, epochs: u32) -> String {
+    let width = epochs.to_string().len();
+    format!("epoch {:>width$}/{epochs}", record.epoch)
 }
 
 #[cfg(test)]
@@ -130,12 +146,21 @@ mod tests {
             images_per_s: 5123.4,
             seconds: 10.54,
         };
-        let line = epoch_line(&record, 10, true);
+        let line = epoch_line(&record, 10, true, None);
         assert_eq!(
             line,
             "epoch  3/10  loss 0.1250  accuracy 0.5000  val loss 0.2500  val accuracy 0.7500  5,123 images/s  10.5 s  best"
         );
+        let line = epoch_line(&record, 10, true, Some(80));
+        assert_eq!(line, "epoch  3/10  loss 0.1250 acc 0.5000  val loss 0.2500 acc 0.7500  10.5 s  best");
+        let (epochs, seconds) =
+            (std::mem::replace(&mut record.epoch, 300), std::mem::replace(&mut record.seconds, 9.96));
+        assert_eq!(epoch_line(&record, 300, true, Some(80)).len(), 79);
+        (record.epoch, record.seconds) = (epochs, seconds);
         record.val_loss = None;
-        assert_eq!(epoch_line(&record, 3, false), "epoch 3/3  loss 0.1250  accuracy 0.5000  5,123 images/s  10.5 s");
+        assert_eq!(
+            epoch_line(&record, 3, false, None),
+            "epoch 3/3  loss 0.1250  accuracy 0.5000  5,123 images/s  10.5 s"
+        );
     }
 }

@@ -11,7 +11,7 @@ mod text;
 use crate::commands::doctor;
 use crate::device::{self, DeviceArgs};
 use crate::failure::one_line;
-use crate::output::{json, say};
+use crate::output::{Loudness, json, loudness, say, tell, width};
 use crate::suggest::suggestion;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -25,8 +25,9 @@ use tilegrad_runtime::{AdapterReport, Device, INSTALL_HINT, adapters};
 
 /// Prove a device: every kernel against the CPU reference, ten training steps against PyTorch
 ///
-/// Every variant runs every case, and every element of the buffers is compared. An error is shown as a share of its tolerance: above 1 it fails. Times include compiling the shader and moving the
-/// data. The exit code is 1 if anything fails.
+/// Every variant runs every case, and every element of the buffers is compared. An error is shown as a share of its tolerance:
+/// above 1 it fails. With --verbose there is a line per case instead of one per variant. Times include compiling the shader and
+/// moving the data. The exit code is 1 if anything fails.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tilegrad validate\n  tilegrad validate --device software --filter matmul --verbose\n  \
@@ -41,9 +42,6 @@ pub struct ValidateArgs {
     /// Check only the kernels whose names contain NAME, and no training steps
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
-    /// A line per case instead of one per variant
-    #[arg(long)]
-    verbose: bool,
     /// One object of JSON instead of text
     #[arg(long)]
     json: bool,
@@ -150,14 +148,14 @@ fn all_adapters(args: &ValidateArgs, job: &Job) -> Result<Vec<Findings>> {
 
 fn begin(args: &ValidateArgs, device: &Device, job: &Job) -> Findings {
     if !args.json {
-        say!("device: {}", device::line(device));
+        tell!("device: {}", device::line(device));
     }
     sweep(device, job)
 }
 
 fn finish(args: &ValidateArgs, findings: &Findings) {
     if !args.json {
-        say!("\n{}", text::findings(findings, args.verbose));
+        say!("\n{}", text::findings(findings, loudness() == Loudness::Verbose, width()));
     }
 }
 
@@ -193,7 +191,7 @@ fn in_full(report: &Report) -> String {
     let checks = if *checked { "with" } else { "without" };
     let mut text = format!("tilegrad {version} with wgpu {wgpu} on {system}: {filter}, {checks} wgpu's own checks\n");
     for findings in &report.devices {
-        text.push_str(&format!("\n{}\n\n{}\n", findings.details, text::findings(findings, true)));
+        text.push_str(&format!("\n{}\n\n{}\n", findings.details, text::findings(findings, true, None)));
     }
     text
 }

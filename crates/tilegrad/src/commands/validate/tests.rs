@@ -88,7 +88,7 @@ fn assert_last_element_is_found(device: &Device, variant: &str) {
         // The largest values of the largest case are infinite in 16 bits.
         assert!(bad[0].got.is_nan() && !bad[0].expected.is_nan(), "{bad:?}");
     }
-    let text = text::findings(&findings, false);
+    let text = text::findings(&findings, false, None);
     let place = format!("FAILED: relu_short_of_one ({variant}), case 63: buffer `y`, 1 of 63 elements too far off");
     for part in [&place, "  y[62] is NaN, expected 31, allowed error 0e0", "FAILED on ", "golden steps, because this"] {
         assert!(text.contains(part), "`{part}` is missing: {text}");
@@ -113,7 +113,7 @@ fn a_shader_that_is_refused_has_failed() {
     let device = adapter();
     let findings = checked(&device, vec![&REFUSED, &relu::KERNEL]);
     assert!(!findings.passed && findings.kernels[0].failed() && !findings.kernels[1].failed());
-    let text = text::findings(&findings, false);
+    let text = text::findings(&findings, false, None);
     assert!(text.contains("FAILED: relu_refused (line64), case 1: "), "{text}");
     assert!(serde_json::to_string(&findings).expect("JSON").contains("\"outcome\":\"refused\""));
 }
@@ -123,12 +123,12 @@ fn variants_for_other_subgroups_are_not_run_and_said() {
     let device = adapter();
     let size = device.adapter().and_then(|report| report.subgroup);
     let findings = checked(&device, vec![&LANES]);
-    assert!(findings.passed, "{}", text::findings(&findings, true));
+    assert!(findings.passed, "{}", text::findings(&findings, true, None));
     let run: Vec<&str> = findings.kernels.iter().map(|row| row.variant).collect();
     assert_eq!(run, LANES.variants.iter().filter(|v| v.subgroup == size).map(|v| v.name).collect::<Vec<_>>());
     let found = size.map_or("none".into(), |size| size.to_string());
     let wanted = format!("not covered: not for this adapter (subgroups of 2 wanted, {found} found): relu_lanes of 2");
-    let text = text::findings(&findings, false);
+    let text = text::findings(&findings, false, None);
     assert!(text.contains(&wanted), "{text}");
     assert_eq!(text.matches("not for this adapter").count(), LANES.variants.len() - run.len(), "{text}");
 }

@@ -6,11 +6,11 @@ use super::sweep::{Allowed, Findings, Row};
 use crate::format::plural;
 use crate::table::{Align, Table};
 
-/// Everything that was found on a device; `verbose` has a line per case.
-pub fn findings(findings: &Findings, verbose: bool) -> String {
+/// Everything that was found on a device, with tables of at most `width` columns; `verbose` has a line per case.
+pub fn findings(findings: &Findings, verbose: bool, width: Option<usize>) -> String {
     let mut parts = Vec::new();
     if !findings.kernels.is_empty() {
-        parts.push(table(&findings.kernels, verbose).to_string());
+        parts.push(table(&findings.kernels, verbose).fit(width));
     }
     parts.push(golden(&findings.golden));
     parts.extend(findings.kernels.iter().flat_map(|row| row.cases.iter().filter_map(|case| failure(row, case))));

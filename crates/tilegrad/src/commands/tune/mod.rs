@@ -1,10 +1,12 @@
 //! `tilegrad tune`: finds the fastest variant of each kernel on an adapter, and keeps it for later runs.
 
+mod object;
+
 use crate::commands::train::reference;
 use crate::device::{self, DeviceArgs};
 use crate::engine::EngineArgs;
 use crate::format::plural;
-use crate::output::say;
+use crate::output::{say, tell, width};
 use crate::progress::{Waiting, bar_over};
 use crate::table::{Align, Table};
 use anyhow::{Result, ensure};
@@ -45,6 +47,9 @@ pub struct TuneArgs {
     /// Measure again what was tuned before
     #[arg(long)]
     fresh: bool,
+    /// One object of JSON instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 /// The graphs that are tuned, in this order.
@@ -60,9 +65,12 @@ pub fn run(args: &TuneArgs) -> Result<()> {
     let record = |(mode, _)| Ok(Program::record(&config, mode, batch, data)?.graph);
     let graphs = STEPS.into_iter().map(record).collect::<Result<Vec<Graph>>>()?;
     let device = args.device.open()?;
-    say!("device: {}", device::line(&device));
+    if !args.json {
+        tell!("device: {}", device::line(&device));
+    }
     let begun = Instant::now();
     match tune(args, &device, &graphs)? {
+        found if args.json => object::print(&device, found.as_ref(), begun.elapsed())?,
         Some(tuning) => print(&tuning, begun.elapsed()),
         None => say!("nothing to tune: the CPU device has no variants; try --device gpu or --device software"),
     }
@@ -84,7 +92,7 @@ fn tune(args: &TuneArgs, device: &Device, graphs: &[Graph]) -> Result<Option<Tun
 }
 
 fn print(tuning: &Tuning, taken: Duration) {
-    say!("\n{}", table(&tuning.rows));
+    say!("\n{}", table(&tuning.rows).fit(width()));
     for line in tuning.rows.iter().flat_map(rejected) {
         say!("{line}");
     }
