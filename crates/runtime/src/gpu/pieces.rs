@@ -162,7 +162,9 @@ mod tests {
     fn a_slow_plan_goes_on_being_timed() {
         let pace = pace(&[1.0]);
         pace.seen.note(Instant::now(), Instant::now() + Duration::from_secs(9), 1.0);
-        (0..TIMED).for_each(|_| drop(pace.seen.runs.fetch_add(1, Ordering::Relaxed)));
+        for _ in 0..TIMED {
+            pace.seen.runs.fetch_add(1, Ordering::Relaxed);
+        }
         assert!(pace.timer(1).is_some() && pace.timer(0).is_none());
     }
 
