@@ -255,8 +255,9 @@ pub(crate) fn case_of(
         // Backwards; the last index lies beyond the data.
         indices: case.integers("indices", (0..examples).map(|i| examples - i)),
         state: case.state(position, count),
-        x: case.output("x", (batch * size) as usize),
-        y: case.output_integers("y", batch as usize),
+        // A part leaves what others write as it is.
+        x: if whole { case.output("x", (batch * size) as usize) } else { case.random("x", (batch * size) as usize) },
+        y: if whole { case.output_integers("y", batch as usize) } else { case.integers("y", 100..100 + batch) },
     };
     Draft { case, io, dims }
 }
