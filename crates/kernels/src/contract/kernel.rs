@@ -139,14 +139,16 @@ impl Kernel {
         (self.cases)().into_iter().enumerate().map(with_turn).collect()
     }
 
-    /// The WGSL with the variant's tile constants written in, and `halves` where 16-bit floats are bound.
+    /// The WGSL with the variant's tile constants written in, and `halves` where 16-bit floats are bound. Variants for
+    /// real GPUs get their loops over register tiles unrolled.
     ///
     /// # Panics
-    /// If the variant names a constant that the file does not have, or a binding of `halves` has no alias in it; the
-    /// contract test rules this out.
+    /// If the variant names a constant that the file does not have, a binding of `halves` has no alias in it, or a loop
+    /// can't be unrolled; the contract test rules this out.
     pub fn source(&self, variant: &Variant, halves: Halves) -> String {
         let wgsl = super::source::with_constants(self.wgsl, variant.constants);
-        super::source::with_halves(wgsl, halves.names(self))
+        let wgsl = super::source::with_halves(wgsl, halves.names(self));
+        if variant.family == Family::SharedMemory { super::unroll::unrolled(&wgsl) } else { wgsl }
     }
 }
 

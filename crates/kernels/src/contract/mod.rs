@@ -10,6 +10,7 @@ mod kernel;
 mod macros;
 mod operand;
 mod source;
+mod unroll;
 
 pub use call::{BufferId, Call, Slice};
 pub(crate) use case::CaseBuilder;

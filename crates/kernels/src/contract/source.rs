@@ -1,4 +1,4 @@
-//! The loader's only templating: `const NAME: u32 = …;` lines and `alias StoredNAME = f32;` lines rewritten by name.
+//! The loader's templating, apart from `unroll`: `const NAME: u32 = …;` lines and `alias StoredNAME = f32;` lines rewritten by name.
 
 /// `wgsl` with each named constant set to its value.
 ///
