@@ -111,6 +111,14 @@ impl Loss {
         }
     }
 
+    /// What a score of [`Loss::scores`] is: a probability, or just an output, which may lie outside of 0 to 1.
+    pub fn score_word(self) -> &'static str {
+        match self {
+            Self::SoftmaxCrossEntropy => "probability",
+            Self::MeanSquaredError => "output",
+        }
+    }
+
     /// Outputs as scores of the classes: probabilities for a cross entropy, else the outputs themselves.
     pub fn scores(self, outputs: &[f32]) -> Vec<f64> {
         match self {

@@ -89,7 +89,7 @@ fn ending(path: &Path) -> String {
 
 /// Whether the file's name or its first bytes say that it is an image of a kind that can be read. Whether it can be
 /// read in fact is seen later.
-fn is_image(path: &Path) -> bool {
+pub(super) fn is_image(path: &Path) -> bool {
     if path.extension().and_then(ImageFormat::from_extension).is_some_and(|format| format.reading_enabled()) {
         return true;
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::classes::{self, ClassRule};
 use super::error::{DataError, Problem, one_line};
@@ -52,6 +53,8 @@ pub struct Dataset {
     images: Vec<u8>,
     labels: Vec<u32>,
     classes: Vec<String>,
+    /// A file for each example, or nothing.
+    files: Vec<PathBuf>,
 }
 
 impl Dataset {
@@ -72,9 +75,21 @@ impl Dataset {
     ) -> Result<Self, DataError> {
         let name = name.into();
         match check(shape, &images, &labels, &classes) {
-            Ok(()) => Ok(Self { name, shape, images, labels, classes }),
+            Ok(()) => Ok(Self { name, shape, images, labels, classes, files: Vec::new() }),
             Err(problem) => Err(problem.at_name(&name)),
         }
+    }
+
+    /// The same examples, each from a file of its own, `[n]`, or none from one.
+    pub(super) fn from_files(mut self, files: Vec<PathBuf>) -> Self {
+        debug_assert!(files.is_empty() || files.len() == self.len(), "a file for each example, or none");
+        self.files = files;
+        self
+    }
+
+    /// The file that example `i` was read from, if each has one of its own: those of an image folder do.
+    pub fn file(&self, i: usize) -> Option<&Path> {
+        self.files.get(i).map(PathBuf::as_path)
     }
 
     /// Name for reports, such as `mnist/train`.
@@ -134,7 +149,23 @@ impl Dataset {
     pub fn head(&self, n: usize) -> Result<Self, DataError> {
         let n = n.min(self.len());
         let images = self.images[..n * self.image_len()].to_vec();
-        Self::new(self.name.clone(), self.shape, images, self.labels[..n].to_vec(), self.classes.clone())
+        let head = Self::new(self.name.clone(), self.shape, images, self.labels[..n].to_vec(), self.classes.clone())?;
+        Ok(head.from_files(self.files.iter().take(n).cloned().collect()))
+    }
+
+    /// A copy of the examples `rows`, in their order, with the same classes.
+    ///
+    /// # Errors
+    /// If there are none.
+    ///
+    /// # Panics
+    /// If a row is not below `len()`, like an index into a slice.
+    pub fn select(&self, rows: &[u32]) -> Result<Self, DataError> {
+        let rows = || rows.iter().map(|&row| row as usize);
+        let images = rows().flat_map(|row| self.image(row)).copied().collect();
+        let labels = rows().map(|row| self.labels[row]).collect();
+        let selected = Self::new(self.name.clone(), self.shape, images, labels, self.classes.clone())?;
+        Ok(selected.from_files(rows().filter_map(|row| self.files.get(row).cloned()).collect()))
     }
 
     /// Every example's class as an index into `model`, the classes of a model. A class without examples need not be
@@ -231,6 +262,22 @@ mod tests {
         assert_eq!(set.head(3).unwrap(), set);
         assert_eq!(set.head(usize::MAX).unwrap(), set);
         assert_eq!(message(set.head(0)), "tiny: no examples, expected at least one");
+    }
+
+    #[test]
+    fn rows_are_selected_with_their_labels_and_files() {
+        let set = two(shape(1, 2, 1), 6, &[0, 1, 1]).unwrap();
+        assert_eq!(set.file(0), None);
+        let filed = set.from_files(["a", "b", "c"].map(PathBuf::from).to_vec());
+        let picked = filed.select(&[2, 0]).unwrap();
+        assert_eq!((picked.images(), picked.labels()), (&[4, 5, 0, 1][..], &[1, 0][..]));
+        let files = |set: &Dataset| (0..4).map(|i| set.file(i).map(Path::to_owned)).collect::<Vec<_>>();
+        assert_eq!(files(&picked), [Some("c".into()), Some("a".into()), None, None]);
+        assert_eq!(files(&filed.head(1).unwrap()), [Some("a".into()), None, None, None]);
+        let model = ["dog", "cat"].map(str::to_owned);
+        let renamed = filed.clone().with_classes(&model, &ClassRule::default()).unwrap();
+        assert_eq!(files(&renamed), files(&filed));
+        assert_eq!(message(filed.select(&[])), "tiny: no examples, expected at least one");
     }
 
     #[test]

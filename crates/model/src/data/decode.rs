@@ -1,7 +1,6 @@
 //! Image files as upright 8-bit luma or RGB pixels.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Seek};
+use std::io::{BufRead, Cursor, Seek};
 use std::path::Path;
 
 use image::imageops::{FilterType, resize};
@@ -23,15 +22,24 @@ const MAX_ALLOC: u64 = 512 << 20;
 /// and paper show them; the camera's orientation tag is followed; of an animation, the first frame is taken.
 pub(super) fn decode(path: &Path) -> Result<DynamicImage, DataError> {
     check_file(path)?;
-    let mut reader = ImageReader::open(path).at(path)?.with_guessed_format().at(path)?;
+    decode_whole(ImageReader::open(path).at(path)?).at(path)
+}
+
+/// As [`decode`], of a file's content.
+pub(super) fn decode_bytes(bytes: &[u8]) -> Result<DynamicImage, Problem> {
+    decode_whole(ImageReader::new(Cursor::new(bytes)))
+}
+
+fn decode_whole<R: BufRead + Seek>(reader: ImageReader<R>) -> Result<DynamicImage, Problem> {
+    let mut reader = reader.with_guessed_format()?;
     if reader.format() == Some(ImageFormat::Jpeg) {
-        reader = whole_jpeg(reader.into_inner()).at(path)?;
+        reader = whole_jpeg(reader.into_inner())?;
     }
-    decode_limited(reader).map(flatten).at(path)
+    decode_limited(reader).map(flatten)
 }
 
 /// A reader of a JPEG file that was not cut short.
-fn whole_jpeg(mut file: BufReader<File>) -> Result<ImageReader<BufReader<File>>, Problem> {
+fn whole_jpeg<R: BufRead + Seek>(mut file: R) -> Result<ImageReader<R>, Problem> {
     // What does not begin like a JPEG is none, and not one that was cut.
     if file.fill_buf()?.starts_with(&[0xff, 0xd8]) && !jpeg::is_whole(&mut file)? {
         return Err(Problem::Image { cause: "the file ends before its end marker: it was cut short".into() });

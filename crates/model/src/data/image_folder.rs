@@ -130,8 +130,8 @@ impl Listing {
             keep_good(&mut images, len, &bad);
         }
         let good = (0..files.len()).filter(|at| bad.binary_search(at).is_err());
-        let labels = good.map(|at| files[at].1).collect();
-        Dataset::new(name, target.shape, images, labels, classes.to_vec())
+        let (files, labels) = good.map(|at| (files[at].0.to_owned(), files[at].1)).unzip();
+        Ok(Dataset::new(name, target.shape, images, labels, classes.to_vec())?.from_files(files))
     }
 
     /// What to say of images that could not be read: an error, or a note if they are to be skipped.

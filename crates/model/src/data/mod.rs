@@ -35,7 +35,8 @@ use std::path::Path;
 pub use classes::ClassRule;
 pub use dataset::{Dataset, ImageShape};
 pub use error::{DataError, Problem};
-pub use preparation::{Invert, Preparation, PreparedImage, prepare_image};
+pub use listing::image_files;
+pub use preparation::{Invert, Preparation, PreparedImage, prepare_bytes, prepare_image};
 pub use split::{Division, Split, TrainingData};
 
 use error::At;

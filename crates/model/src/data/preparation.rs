@@ -4,7 +4,7 @@ use std::path::Path;
 
 use image::DynamicImage;
 
-use super::decode::{check_shape, decode, to_shape};
+use super::decode::{check_shape, decode, decode_bytes, to_shape};
 use super::error::At;
 use super::normalise::prepare_ink;
 use super::{DataError, ImageShape, Problem};
@@ -104,4 +104,20 @@ pub fn prepare_image(
 ) -> Result<PreparedImage, DataError> {
     preparation.check(shape).at(path)?;
     Ok(preparation.apply(decode(path)?, shape, invert))
+}
+
+/// As [`prepare_image`], of a file's content in memory; `name` stands for the path in errors.
+///
+/// # Errors
+/// Those of [`prepare_image`].
+pub fn prepare_bytes(
+    name: &str,
+    bytes: &[u8],
+    shape: ImageShape,
+    preparation: Preparation,
+    invert: Invert,
+) -> Result<PreparedImage, DataError> {
+    let place = Path::new(name);
+    preparation.check(shape).at(place)?;
+    Ok(preparation.apply(decode_bytes(bytes).at(place)?, shape, invert))
 }

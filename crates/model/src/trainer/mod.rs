@@ -263,11 +263,19 @@ impl Trainer {
     /// # Errors
     /// Those of [`Trainer::evaluate`].
     pub fn report(&self, data: &Dataset) -> Result<Report, ModelError> {
+        Ok(self.report_with_outputs(data)?.0)
+    }
+
+    /// As [`Trainer::report`], with the outputs that the figures come from, as [`Trainer::predict`] gives them.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::evaluate`].
+    pub fn report_with_outputs(&self, data: &Dataset) -> Result<(Report, Vec<Vec<f32>>), ModelError> {
         let labels = self.labels(data)?;
         let outputs = self.predict(data)?;
         let predictions: Vec<u32> = outputs.iter().map(|row| metrics::argmax(row)).collect();
         let loss_of = |(row, &label): (&Vec<f32>, &u32)| self.config.train.loss.of(row, label);
         let loss = outputs.iter().zip(&*labels).map(loss_of).sum::<f64>() / data.len().max(1) as f64;
-        Ok(Report::new(&self.classes, &labels, &predictions, loss))
+        Ok((Report::new(&self.classes, &labels, &predictions, loss), outputs))
     }
 }
