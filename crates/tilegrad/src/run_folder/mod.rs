@@ -18,7 +18,7 @@ mod place;
 mod settings;
 
 pub use history::TestFigures;
-pub use place::{is_empty_folder, newest};
+pub use place::{check_parent, is_empty_folder, model, newest};
 pub use settings::{Settings, difference};
 
 use anyhow::{Context, Result, bail};

@@ -1,6 +1,6 @@
 //! Where runs lie when nobody says.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -29,10 +29,40 @@ pub fn next(stem: &str) -> Result<PathBuf> {
 
 /// The run under `runs` that was written to last.
 pub fn newest() -> Result<PathBuf> {
-    let entries = fs::read_dir(RUNS).into_iter().flatten().flatten().map(|entry| entry.path());
-    match entries.filter_map(|path| Some((written(&path)?, path))).max() {
-        Some((_, path)) => Ok(path),
+    match newest_of(|_| true) {
+        Some(path) => Ok(path),
         None => bail!("there is no run to go on with under `{RUNS}`; name its folder with --out DIR"),
+    }
+}
+
+fn newest_of(suits: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let entries = fs::read_dir(RUNS).into_iter().flatten().flatten().map(|entry| entry.path());
+    let runs = entries.filter(|path| suits(path)).filter_map(|path| Some((written(&path)?, path)));
+    runs.max().map(|(_, path)| path)
+}
+
+/// The checkpoint that `given` means: the file itself, or the best of a run by its folder; without, the best of the newest
+/// run under `runs` that has one.
+pub fn model(given: Option<&Path>) -> Result<PathBuf> {
+    let best = |folder: &Path| folder.join("best.safetensors");
+    match given {
+        Some(file) if !file.is_dir() => Ok(file.to_owned()),
+        Some(folder) if best(folder).is_file() => Ok(best(folder)),
+        Some(folder) if folder.join("run.json").is_file() => {
+            bail!(
+                "{}: the run has no best.safetensors yet: no epoch was finished; train on with --resume",
+                folder.display()
+            )
+        }
+        Some(folder) => {
+            bail!("{}: no run (no best.safetensors); expected a checkpoint or the folder of a run", folder.display())
+        }
+        None => match newest_of(|run| best(run).is_file()) {
+            Some(run) => Ok(best(&run)),
+            None => {
+                bail!("there is no trained network under `{RUNS}`; train one, or name a checkpoint with --model FILE")
+            }
+        },
     }
 }
 
@@ -52,4 +82,12 @@ pub fn trace_of_a_run(path: &Path) -> Option<&'static str> {
 pub fn is_empty_folder(path: &Path) -> bool {
     let Ok(entries) = fs::read_dir(path) else { return false };
     entries.flatten().all(|entry| entry.file_name().to_string_lossy().starts_with('.'))
+}
+
+/// An error unless a file can be made at `path`: its folder is there, and no folder lies in the way.
+pub fn check_parent(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(folder.is_dir(), "{}: could not be written: there is no folder {}", path.display(), folder.display());
+    ensure!(!path.is_dir(), "{}: could not be written: it is a folder", path.display());
+    Ok(())
 }
