@@ -129,7 +129,6 @@ fn options_that_cannot_be() {
     let dir = workplace();
     let cases: &[(&[&str], &[&str])] = &[
         (&["--batch", "0"], &["--batch", "0"]),
-        (&["--batch", "161"], &["batch 161", "160"]),
         (&["--lr", "NaN"], &["--lr", "positive"]),
         (&["--lr", "-1"], &["--lr", "positive"]),
         (&["--lr", "inf"], &["--lr", "positive"]),
@@ -152,6 +151,23 @@ fn options_that_cannot_be() {
     fail(dir.path(), &["trian"], &["trian", "train"]);
     fail(dir.path(), &["train", "--resume"], &["no run to go on with"]);
     fail(dir.path(), &["train", "--resume", "--out", "nowhere"], &["nowhere", "no run to go on with"]);
+}
+
+/// As other trainers do it: there is nothing else that the user could have meant.
+#[test]
+fn a_batch_larger_than_the_data_is_cut_down_with_a_note() {
+    let dir = workplace();
+    let train = |batch: &'static str, out: &'static str| {
+        let args = ["--data", "data", "--epochs", "1", "--batch", batch, "--out", out];
+        run(dir.path(), &TRAIN[..TRAIN.len() - 2].iter().copied().chain(args).collect::<Vec<_>>())
+    };
+    let (cut, whole) = (train("161", "cut"), train("160", "whole"));
+    assert_eq!((cut.code, whole.code, whole.err.as_str()), (Some(0), Some(0), ""), "{}{}", cut.err, whole.err);
+    assert!(cut.err.starts_with("note: a batch of 161 is cut down to the 160 "), "{}", cut.err);
+    // Every figure of the epoch but its time is that of the batch that there is.
+    let figures =
+        |out: &str| ["train_loss", "val_loss", "step"].map(|key| metrics(&dir.path().join(out))[0][key].clone());
+    assert_eq!(figures("cut"), figures("whole"));
 }
 
 #[test]

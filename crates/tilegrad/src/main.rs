@@ -70,7 +70,7 @@ impl Colour {
             Some(rest) => rest.strip_prefix('='),
             None => None,
         });
-        values.filter_map(|value| Self::from_str(value, false).ok()).last().unwrap_or_default()
+        values.filter_map(|value| Self::from_str(value, false).ok()).next_back().unwrap_or_default()
     }
 
     /// Makes it so for everything that is printed from here on.

@@ -174,7 +174,7 @@ fn f() {
     /// The values that `i` takes in turn.
     fn turns(wgsl: &str) -> Vec<String> {
         let text = unrolled(wgsl);
-        text.lines().filter_map(|line| Some(line.trim().strip_prefix("const ")?.split_once(" = ")?)).fold(
+        text.lines().filter_map(|line| line.trim().strip_prefix("const ")?.split_once(" = ")).fold(
             Vec::new(),
             |mut turns, (name, value)| {
                 if !name.contains(':') {

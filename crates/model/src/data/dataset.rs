@@ -81,7 +81,7 @@ impl Dataset {
     }
 
     /// The same examples, each from a file of its own, `[n]`, or none from one.
-    pub(super) fn from_files(mut self, files: Vec<PathBuf>) -> Self {
+    pub(super) fn with_files(mut self, files: Vec<PathBuf>) -> Self {
         debug_assert!(files.is_empty() || files.len() == self.len(), "a file for each example, or none");
         self.files = files;
         self
@@ -150,7 +150,7 @@ impl Dataset {
         let n = n.min(self.len());
         let images = self.images[..n * self.image_len()].to_vec();
         let head = Self::new(self.name.clone(), self.shape, images, self.labels[..n].to_vec(), self.classes.clone())?;
-        Ok(head.from_files(self.files.iter().take(n).cloned().collect()))
+        Ok(head.with_files(self.files.iter().take(n).cloned().collect()))
     }
 
     /// A copy of the examples `rows`, in their order, with the same classes.
@@ -165,7 +165,7 @@ impl Dataset {
         let images = rows().flat_map(|row| self.image(row)).copied().collect();
         let labels = rows().map(|row| self.labels[row]).collect();
         let selected = Self::new(self.name.clone(), self.shape, images, labels, self.classes.clone())?;
-        Ok(selected.from_files(rows().filter_map(|row| self.files.get(row).cloned()).collect()))
+        Ok(selected.with_files(rows().filter_map(|row| self.files.get(row).cloned()).collect()))
     }
 
     /// Every example's class as an index into `model`, the classes of a model. A class without examples need not be
@@ -268,7 +268,7 @@ mod tests {
     fn rows_are_selected_with_their_labels_and_files() {
         let set = two(shape(1, 2, 1), 6, &[0, 1, 1]).unwrap();
         assert_eq!(set.file(0), None);
-        let filed = set.from_files(["a", "b", "c"].map(PathBuf::from).to_vec());
+        let filed = set.with_files(["a", "b", "c"].map(PathBuf::from).to_vec());
         let picked = filed.select(&[2, 0]).unwrap();
         assert_eq!((picked.images(), picked.labels()), (&[4, 5, 0, 1][..], &[1, 0][..]));
         let files = |set: &Dataset| (0..4).map(|i| set.file(i).map(Path::to_owned)).collect::<Vec<_>>();

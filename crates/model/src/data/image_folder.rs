@@ -131,7 +131,7 @@ impl Listing {
         }
         let good = (0..files.len()).filter(|at| bad.binary_search(at).is_err());
         let (files, labels) = good.map(|at| (files[at].0.to_owned(), files[at].1)).unzip();
-        Ok(Dataset::new(name, target.shape, images, labels, classes.to_vec())?.from_files(files))
+        Ok(Dataset::new(name, target.shape, images, labels, classes.to_vec())?.with_files(files))
     }
 
     /// What to say of images that could not be read: an error, or a note if they are to be skipped.
