@@ -121,7 +121,7 @@ mod tests {
     fn what_is_fast_is_one_piece() {
         let pace = pace(&[0.01, 0.02, 0.03]);
         assert_eq!(pace.pieces(8, &(0..3), MOST), [vec![0..3; 8]]);
-        assert_eq!(pace.pieces(1, &(1..2), MOST), [[1..2]]);
+        assert_eq!(pace.pieces(1, &(1..2), MOST), [vec![1..2; 1]]);
     }
 
     #[test]
