@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 use std::collections::HashMap;
-use tilegrad_kernels::state::StepState;
+use tilegrad_kernels::state::{Metrics, StepState};
 use tilegrad_kernels::{
     Call, Element, KERNELS, Slice, Tolerance, adam, advance_step, mean_squared_error, sgd, softmax_cross_entropy,
 };
@@ -208,7 +208,8 @@ fn check_optimiser(device: &Device, golden: &Golden<'_>) {
     let mut external = |name: &str, element, len| graph.external(name, len, element, Purpose::Scratch);
     let [grad, p, m, v] = ["grad", "param", "m", "v"].map(|name| external(name, Element::F32, count));
     let rows = external("row_metrics", Element::F32, 2);
-    let (step_state, metrics) = (external("state", Element::U32, 8), external("metrics", Element::U32, 4));
+    let step_state = external("state", Element::U32, StepState::WORDS);
+    let metrics = external("metrics", Element::U32, Metrics::WORDS);
     let call = if adaptive {
         let io =
             adam::Io { grad: grad.clone(), state: step_state.clone(), param: p.clone(), m: m.clone(), v: v.clone() };
