@@ -69,7 +69,7 @@ impl Matrix<'_> {
                 let cell = [(left, top), (corner(prediction + 1) - 1, corner(label + 1) - 1)];
                 area.draw(&Rectangle::new(cell, shade(share).filled())).map_err(failed)?;
                 if self.cell >= NUMBERED {
-                    let ink = if share > 0.5 { WHITE } else { INK };
+                    let ink = if share >= 0.4 { WHITE } else { INK };
                     let half = place(self.cell) / 2;
                     text(area, images.to_string(), (left + half, top + half), self.number_height(), ink, false)?;
                 }
@@ -95,7 +95,8 @@ impl Matrix<'_> {
                 continue;
             }
             let style = if edge { INK } else { GRID }.stroke_width(SCALE / 2);
-            let line = place(self.start() + self.cell * at as u32);
+            // The first line lies outside: cells of one pixel would vanish below it.
+            let line = place(self.start() + self.cell * at as u32) - i32::from(at == 0);
             area.draw(&PathElement::new([(line, start), (line, end)], style)).map_err(failed)?;
             area.draw(&PathElement::new([(start, line), (end, line)], style)).map_err(failed)?;
         }
@@ -171,9 +172,8 @@ mod tests {
                 let pixel = |cell: u32| matrix.start() + matrix.cell * cell + inside;
                 picture.get_pixel(pixel(prediction), pixel(label)).0
             };
-            // The frame lies over the outermost cells, and hides those of a pixel.
             for label in 1..classes - 1 {
-                for prediction in 1..classes - 1 {
+                for prediction in 0..classes {
                     let RGBColor(r, g, b) = shade(report.confusion[label as usize][prediction as usize] as f64 / 4.0);
                     assert_eq!(at(label, prediction), [r, g, b], "{classes} classes: {label} as {prediction}");
                 }
