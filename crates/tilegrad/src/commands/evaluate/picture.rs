@@ -66,7 +66,7 @@ impl Matrix<'_> {
                 let share = images as f64 / support as f64;
                 let corner = |at: usize| place(self.start() + self.cell * at as u32);
                 let (left, top) = (corner(prediction), corner(label));
-                let cell = [(left, top), (corner(prediction + 1) - 1, corner(label + 1) - 1)];
+                let cell = [(left, top), (corner(prediction + 1), corner(label + 1))];
                 area.draw(&Rectangle::new(cell, shade(share).filled())).map_err(failed)?;
                 if self.cell >= NUMBERED {
                     let ink = if share >= 0.4 { WHITE } else { INK };
