@@ -46,6 +46,23 @@ fn a_device_is_named_in_a_short_line_and_explained_when_asked() {
 }
 
 #[test]
+fn a_quiet_training_says_only_what_came_of_it() {
+    let dir = workplace();
+    let said = succeed(dir.path(), &[&TRAIN[..], &["-q", "--out", "run"]].concat()).out;
+    let starts = ["best (epoch", "last (epoch", "tested on", "saved in"];
+    let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
+    assert!(
+        lines.len() == starts.len() && lines.iter().zip(starts).all(|(line, start)| line.starts_with(start)),
+        "{said}"
+    );
+    let step = ["bench", "step", "--device", "cpu", "--batch", "8", "--steps", "2"];
+    let loud = succeed(dir.path(), &step).out;
+    let quiet = succeed(dir.path(), &[&step[..], &["-q"]].concat()).out;
+    assert!(loud.starts_with("device: ") && !quiet.contains("device: "), "{quiet}");
+    assert_eq!(quiet.lines().count() + 1, loud.lines().count());
+}
+
+#[test]
 fn colour_is_for_terminals_unless_told_otherwise() {
     let dir = workplace();
     let complaint = |args: &[&str], no_color: bool| {

@@ -1,6 +1,6 @@
 //! Where data comes from: a folder that the user names, or the MNIST that comes with the project.
 
-use crate::output::say;
+use crate::output::tell;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use tilegrad_model::data::{self, ClassRule, Dataset, Division, LoadOptions, Splits};
@@ -44,7 +44,7 @@ pub fn cut(splits: Splits, limit: Option<usize>) -> Result<Splits> {
 
 /// Prints what was left out of the data.
 pub fn say_notes(splits: &Splits) {
-    splits.notes.iter().for_each(|note| say!("note: {note}"));
+    splits.notes.iter().for_each(|note| tell!("note: {note}"));
 }
 
 /// `folder` with its full path, so that it is found again from elsewhere.

@@ -6,7 +6,7 @@ use crate::data;
 use crate::device::{self, DeviceArgs};
 use crate::engine::EngineArgs;
 use crate::format;
-use crate::output::{json, say};
+use crate::output::{json, say, tell};
 use crate::progress::Waiting;
 use anyhow::{Context, Result};
 use clap::{Args, value_parser};
@@ -96,7 +96,7 @@ pub fn run(args: &InferArgs) -> Result<()> {
     if args.json {
         return json(&measured);
     }
-    say!("device: {}", device::line(&device));
+    tell!("device: {}", device::line(&device));
     print(&measured);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{median, rounded};
 use crate::device::{self, DeviceArgs};
-use crate::output::{json, say};
+use crate::output::{json, say, tell};
 use anyhow::{Context, Result};
 use clap::{Args, value_parser};
 use serde::Serialize;
@@ -67,7 +67,7 @@ pub fn run(args: &MatmulArgs) -> Result<()> {
     if args.json {
         return json(&measured);
     }
-    say!("device: {}", device::line(&device));
+    tell!("device: {}", device::line(&device));
     let Measured { m, n, k, ms, gflops, .. } = measured;
     say!("{m} x {k} times {k} x {n}: {ms} ms, {gflops} GFLOP/s");
     Ok(())

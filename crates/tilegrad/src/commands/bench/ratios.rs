@@ -4,7 +4,7 @@
 use super::{median, rounded};
 use crate::commands::train::reference;
 use crate::device::{self, DeviceArgs, Tune};
-use crate::output::{json, say};
+use crate::output::{json, say, tell};
 use crate::progress::Waiting;
 use crate::table::{Align, Table};
 use anyhow::{Result, bail, ensure};
@@ -96,7 +96,7 @@ pub fn run(args: &RatiosArgs) -> Result<()> {
     if args.json {
         json(&Report { device: device.info().name.clone(), batch: BATCH, ratios, held, not_covered })?;
     } else {
-        say!("device: {}\n", device::line(&device));
+        tell!("device: {}\n", device::line(&device));
         say!("{}", table(&ratios));
         not_covered.into_iter().for_each(|what| say!("not covered: {what}"));
     }

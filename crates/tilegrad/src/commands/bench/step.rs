@@ -5,7 +5,7 @@ use crate::commands::train::reference;
 use crate::data;
 use crate::device::{self, DeviceArgs};
 use crate::engine::EngineArgs;
-use crate::output::{json, say};
+use crate::output::{json, say, tell};
 use anyhow::Result;
 use clap::{Args, value_parser};
 use serde::Serialize;
@@ -87,7 +87,7 @@ pub fn run(args: &StepArgs, started: Instant) -> Result<()> {
     if args.json {
         return json(&measured);
     }
-    say!("device: {}", device::line(&device));
+    tell!("device: {}", device::line(&device));
     print(&measured);
     Ok(())
 }

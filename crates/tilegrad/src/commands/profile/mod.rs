@@ -12,7 +12,7 @@ use crate::commands::train::reference;
 use crate::data;
 use crate::device::{self, DeviceArgs};
 use crate::engine::EngineArgs;
-use crate::output::{json, say};
+use crate::output::{json, say, tell};
 use crate::progress::Waiting;
 use anyhow::Result;
 use clap::{Args, value_parser};
@@ -80,7 +80,7 @@ pub fn run(args: &ProfileArgs) -> Result<()> {
     if args.json {
         return json(&report);
     }
-    say!("device: {}", device::line(&device));
+    tell!("device: {}", device::line(&device));
     say!("{report}");
     say!("{}", report::memory(stepper.memory()));
     for (what, file) in [("trace", &args.trace), ("plot", &args.plot)] {

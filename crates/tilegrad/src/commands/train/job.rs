@@ -3,7 +3,7 @@
 use super::TrainArgs;
 use crate::data;
 use crate::device::DeviceArgs;
-use crate::output::say;
+use crate::output::tell;
 use crate::run_folder::{self, RunFolder, Settings, difference};
 use anyhow::{Result, bail, ensure};
 use std::fmt::Display;
@@ -71,7 +71,7 @@ impl Job {
             None => run_folder::newest()?,
         };
         if run_folder::is_empty_folder(&path) {
-            say!("{} is empty: a new run starts there", path.display());
+            tell!("{} is empty: a new run starts there", path.display());
             return Self::fresh(&TrainArgs { out: Some(path), ..args.clone() });
         }
         let (folder, stored) = RunFolder::open(&path)?;
@@ -86,7 +86,7 @@ impl Job {
         let device = args.device.device.clone().unwrap_or_else(|| stored.device.clone());
         if device != stored.device {
             let before = &stored.device;
-            say!("note: the run was started with --device {before}; on another device the last bits may differ");
+            tell!("note: the run was started with --device {before}; on another device the last bits may differ");
         }
         let device = DeviceArgs { device: Some(device), ..args.device.clone() };
         let limit = stored.limit;

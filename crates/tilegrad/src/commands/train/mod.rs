@@ -7,7 +7,7 @@ mod watch;
 
 use crate::device::{self, DeviceArgs};
 use crate::engine::EngineArgs;
-use crate::output::say;
+use crate::output::{say, tell};
 use crate::progress::Waiting;
 use crate::run_folder::Settings;
 use crate::{data, format, interrupt};
@@ -92,10 +92,10 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     let last = job.last()?;
     let splits = load(&job, last.as_ref())?;
     let device = job.device.open()?;
-    say!("device: {}", device::line(&device));
+    tell!("device: {}", device::line(&device));
     say_data(&job, &splits);
-    say!("run: {}{}", job.folder.path().display(), job.origin(last.as_ref()));
-    say!("\n{}", summary::network(&job.config.network));
+    tell!("run: {}{}", job.folder.path().display(), job.origin(last.as_ref()));
+    tell!("\n{}", summary::network(&job.config.network));
 
     let waiting = Waiting::begin("preparing");
     let mut trainer = match last.clone() {
@@ -112,7 +112,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     if trainer.epoch() < trainer.config().train.epochs {
         return Ok(interrupted(&watch, &trainer));
     }
-    say!("\ntrained in {}", format::duration(started.elapsed()));
+    tell!("\ntrained in {}", format::duration(started.elapsed()));
     finish::finish(&watch, &trainer, &splits)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -140,10 +140,10 @@ fn load(job: &Job, last: Option<&Checkpoint>) -> Result<Splits> {
 /// Says what there is to train on, what was left out, and what may surprise.
 fn say_data(job: &Job, splits: &Splits) {
     let division = job.config.divide(splits);
-    say!("data: {}: {}", job.data.display(), data::summary(splits, &division));
+    tell!("data: {}: {}", job.data.display(), data::summary(splits, &division));
     data::say_notes(splits);
     if job.config.data.prepare == Preparation::Mnist && !data::holds_idx(&job.data) {
-        say!("note: prepare = \"mnist\": each image is made light on dark, cropped and centred as MNIST's digits are");
+        tell!("note: prepare = \"mnist\": each image is made light on dark, cropped and centred as MNIST's digits are");
     }
     division.warnings.iter().for_each(|warning| say!("warning: {warning}"));
 }

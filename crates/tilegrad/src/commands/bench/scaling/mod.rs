@@ -6,7 +6,7 @@ mod point;
 
 use super::peak_rss_mb;
 use crate::device::{self, DeviceArgs};
-use crate::output::{json, say};
+use crate::output::{json, say, tell};
 use crate::progress::{Waiting, bar_over};
 use anyhow::{Result, bail};
 use axis::{Axis, LEAST_MS, PLANS};
@@ -69,7 +69,7 @@ pub fn run(args: &ScalingArgs) -> Result<()> {
     let begun = Instant::now();
     let device = args.device.open()?;
     if !args.json {
-        say!("device: {}\n", device::line(&device));
+        tell!("device: {}\n", device::line(&device));
     }
     let axes = measure(args, &device)?;
     let held = axes.iter().all(|axis| axis.held);
