@@ -1,6 +1,8 @@
 //! The devices that tests run on. A missing adapter fails a test, it never skips one.
 
 use anyhow::{Context, Result};
+use std::path::Path;
+use std::process::Command;
 use tilegrad_kernels::{Case, CaseBuffer, Kernel, Variant};
 use tilegrad_runtime::{Device, DeviceChoice, DeviceOptions, Graph, Purpose};
 
@@ -20,6 +22,28 @@ pub fn adapter() -> Result<Device> {
     let name = std::env::var("TILEGRAD_TEST_DEVICE").unwrap_or_else(|_| "software".into());
     let Ok(choice) = name.parse::<DeviceChoice>();
     Device::open(&choice, DeviceOptions::default()).context("tests need an adapter; run `cargo xtask test`")
+}
+
+/// The file that makes the Vulkan loader take SwiftShader and nothing else. None where it is missing and the environment says that
+/// this is known.
+///
+/// # Panics
+/// If it is missing otherwise.
+pub fn swiftshader() -> Option<String> {
+    let path = std::env::var("TILEGRAD_SWIFTSHADER_ICD")
+        .unwrap_or_else(|_| "/usr/lib/chromium/vk_swiftshader_icd.json".into());
+    let there = Path::new(&path).is_file();
+    let known = std::env::var_os("TILEGRAD_NO_SECOND_DRIVER").is_some();
+    assert!(
+        there || known,
+        "{path} is missing; install Debian's chromium, or set TILEGRAD_NO_SECOND_DRIVER=1 to go without"
+    );
+    there.then_some(path)
+}
+
+/// `command` with no other Vulkan driver than that of the file `path`: the driver is chosen per process.
+pub fn under_driver<'a>(command: &'a mut Command, path: &str) -> &'a mut Command {
+    command.env("VK_DRIVER_FILES", path).env("VK_ICD_FILENAMES", path)
 }
 
 /// The variants of `kernel` that `device` can run, and a line for each that it cannot.

@@ -5,7 +5,7 @@
 mod cli_common;
 
 use cli_common::*;
-use std::path::Path;
+use tilegrad_tests::devices;
 
 const TRAIN: [&str; 6] = ["train", "--config", "small.toml", "--data", "data", "--device"];
 
@@ -64,16 +64,12 @@ fn the_word_must_be_one_of_two() {
 /// SwiftShader has no 16-bit floats.
 #[test]
 fn an_adapter_without_16_bit_floats_is_refused() {
-    let path = std::env::var("TILEGRAD_SWIFTSHADER_ICD")
-        .unwrap_or_else(|_| "/usr/lib/chromium/vk_swiftshader_icd.json".into());
-    let there = Path::new(&path).exists();
-    if !there && std::env::var_os("TILEGRAD_NO_SECOND_DRIVER").is_some() {
-        return println!("NOT COVERED: an adapter without 16-bit floats, because {path} is missing");
-    }
-    assert!(there, "{path} is missing; install Debian's chromium, or set TILEGRAD_NO_SECOND_DRIVER=1 to go without");
+    let Some(path) = devices::swiftshader() else {
+        return println!("NOT COVERED: an adapter without 16-bit floats: SwiftShader is missing");
+    };
     let dir = workplace();
     let args = train("software", "run", &["--precision", "f16"]);
-    let output = command(dir.path(), &args).env("VK_DRIVER_FILES", &path).env("VK_ICD_FILENAMES", &path).output();
+    let output = devices::under_driver(&mut command(dir.path(), &args), &path).output();
     let said = Said::from(output.expect("the binary starts"));
     assert_eq!(said.code, Some(1), "{said:?}");
     for part in ["SwiftShader", "shader-f16", "--precision f32"] {

@@ -85,18 +85,12 @@ fn a_reduction_over_more_than_65536_terms_is_among_the_cases() {
 /// The driver is chosen per process, so this test runs the first one again under it.
 #[test]
 fn swiftshader_agrees_too() {
-    let path = std::env::var("TILEGRAD_SWIFTSHADER_ICD")
-        .unwrap_or_else(|_| "/usr/lib/chromium/vk_swiftshader_icd.json".into());
-    let there = std::path::Path::new(&path).exists();
-    if !there && std::env::var_os("TILEGRAD_NO_SECOND_DRIVER").is_some() {
-        println!("NOT COVERED: SwiftShader, because {path} is missing and TILEGRAD_NO_SECOND_DRIVER is set");
-        return;
-    }
-    assert!(there, "{path} is missing; install Debian's chromium, or set TILEGRAD_NO_SECOND_DRIVER=1 to go without");
-    let output = Command::new(std::env::current_exe().unwrap())
+    let Some(path) = devices::swiftshader() else {
+        return println!("NOT COVERED: SwiftShader, which is missing, as TILEGRAD_NO_SECOND_DRIVER says");
+    };
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    let output = devices::under_driver(&mut again, &path)
         .args(["--exact", "every_case_of_every_kernel_agrees_with_its_reference", "--nocapture"])
-        .env("VK_DRIVER_FILES", &path)
-        .env("VK_ICD_FILENAMES", &path)
         .env("TILEGRAD_TEST_DEVICE", "SwiftShader")
         .output()
         .unwrap();

@@ -3,7 +3,6 @@
 #![allow(clippy::print_stdout, reason = "what was covered is part of the result")]
 
 use anyhow::{Context, Result};
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tilegrad_kernels::{Element, matmul};
@@ -56,19 +55,13 @@ fn an_old_snapshot_does_not_wait_for_newer_work() {
     if std::env::var_os(CHILD).is_some() {
         return old_and_new_snapshot().unwrap();
     }
-    let path = std::env::var("TILEGRAD_SWIFTSHADER_ICD")
-        .unwrap_or_else(|_| "/usr/lib/chromium/vk_swiftshader_icd.json".into());
-    let there = Path::new(&path).is_file();
-    if !there && std::env::var_os("TILEGRAD_NO_SECOND_DRIVER").is_some() {
-        println!("NOT COVERED: waits on SwiftShader, because {path} is missing and TILEGRAD_NO_SECOND_DRIVER is set");
-        return;
-    }
-    assert!(there, "{path} is missing; install Debian's chromium, or set TILEGRAD_NO_SECOND_DRIVER=1 to go without");
-    let output = Command::new(std::env::current_exe().unwrap())
+    let Some(path) = devices::swiftshader() else {
+        return println!("NOT COVERED: waits on SwiftShader, which is missing, as TILEGRAD_NO_SECOND_DRIVER says");
+    };
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    let output = devices::under_driver(&mut again, &path)
         .args(["an_old_snapshot_does_not_wait_for_newer_work", "--exact", "--nocapture"])
         .env(CHILD, "1")
-        .env("VK_DRIVER_FILES", &path)
-        .env("VK_ICD_FILENAMES", &path)
         .env("TILEGRAD_TEST_DEVICE", "SwiftShader")
         .output()
         .unwrap();
